@@ -1,0 +1,40 @@
+"""Every test runs with floating-point errors raised and warnings as errors; hypothesis without a time limit per example."""
+import os
+import pathlib
+import warnings
+
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # before NumPy loads: two threads are slower on matrices this small
+
+import hypothesis
+import numpy as np
+import pytest
+
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True, database=None)
+hypothesis.settings.load_profile("suite")
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _strict():
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of real data sets, which is not part of the project: skip without it."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("no folder of real data beside the project")
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def peers_dir():
+    """The folder of measured peers' cases, which is not part of the project: skip without it."""
+    if not (SHARED / "peers").is_dir():
+        pytest.skip("no folder of measured cases beside the project")
+    return SHARED / "peers"
