@@ -1,4 +1,5 @@
 """Every test runs with floating-point errors raised and warnings as errors; hypothesis without a time limit per example."""
+
 import os
 import pathlib
 import warnings

@@ -1,4 +1,5 @@
 """The imports inside the package are arrows: none points backward in the reading order, and none leaves NumPy and SciPy."""
+
 import ast
 import pathlib
 import sys

@@ -1,4 +1,5 @@
 """Every public function says its shapes, its source, what it raises, and shows an example; every module opens with prose."""
+
 import ast
 import importlib
 import inspect

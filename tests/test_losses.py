@@ -1,0 +1,105 @@
+"""Each loss against its definition in exact decimal arithmetic, each backward against a random projection."""
+
+from decimal import Decimal, getcontext
+
+import numpy as np
+import pytest
+from gradients import check_gradient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinycompress import losses
+
+SEEDS = st.integers(0, 2**32 - 1)
+getcontext().prec = 60
+
+
+def decimal_cross_entropy(logits, target):
+    """sum over rows of -sum_c t_c log softmax(z)_c, at 60 digits."""
+    total = Decimal(0)
+    for z, t in zip(logits, target):
+        z = [Decimal(float(v)) for v in z]
+        top = max(z)
+        log_sum = top + sum((v - top).exp() for v in z).ln()
+        total -= sum(Decimal(float(p)) * (v - log_sum) for v, p in zip(z, t))
+    return total
+
+
+@given(SEEDS, st.sampled_from(["mean", "sum"]), st.sampled_from([0.1, 3.0, 300.0]))
+def test_cross_entropy_equals_sixty_digits(seed, reduction, size):
+    rng = np.random.default_rng(seed)
+    logits, labels = size * rng.standard_normal((3, 4)), rng.integers(0, 4, 3)
+    exact = float(decimal_cross_entropy(logits, np.eye(4)[labels])) / (3 if reduction == "mean" else 1)
+    # each row: |z - max| <= 10 size, rounded once, plus a log of a sum of 4 terms: 8 eps of the largest term
+    assert abs(losses.cross_entropy(logits, labels, reduction) - exact) <= 8 * np.finfo(float).eps * (10 * size + 2) * 3
+    check_gradient(
+        lambda z: losses.cross_entropy(z, labels, reduction),
+        losses.cross_entropy_backward(logits, labels, reduction),
+        logits, rng, tolerance=1e-7 if size < 100 else 1,  # at 300 the loss is piecewise linear: a step can cross an edge
+    )  # fmt: skip
+
+
+@given(SEEDS, st.sampled_from(["mean", "sum"]))
+def test_bce_is_the_two_class_cross_entropy_of_0_and_z(seed, reduction):
+    rng = np.random.default_rng(seed)
+    z, y = 5 * rng.standard_normal(6), rng.random(6)
+    exact = float(decimal_cross_entropy(np.stack([0 * z, z], axis=1), np.stack([1 - y, y], axis=1))) / (
+        6 if reduction == "mean" else 1
+    )
+    assert abs(losses.bce(z, y, reduction) - exact) <= 6 * 8 * np.finfo(float).eps * 25
+    check_gradient(lambda v: losses.bce(v, y, reduction), losses.bce_backward(z, y, reduction), z, rng)
+
+
+@given(SEEDS, st.sampled_from(["mean", "sum"]))
+def test_listwise_backward_and_definition(seed, reduction):
+    rng = np.random.default_rng(seed)
+    z, relevance = rng.standard_normal((4, 5)), rng.integers(0, 3, (4, 5))
+    relevance[0] = 0  # a list that teaches nothing
+    target = relevance / np.maximum(relevance.sum(axis=1, keepdims=True), 1)
+    exact = float(decimal_cross_entropy(z, target)) / (4 if reduction == "mean" else 1)
+    assert abs(losses.listwise(z, relevance, reduction) - exact) <= 20 * 8 * np.finfo(float).eps * 10
+    d = losses.listwise_backward(z, relevance, reduction)
+    assert not d[0].any() and np.abs(d.sum(axis=1)).max() <= 8 * np.finfo(float).eps
+    check_gradient(lambda v: losses.listwise(v, relevance, reduction), d, z, rng)
+
+
+def test_listwise_padding_has_no_probability_and_no_gradient():
+    z, relevance = np.array([[0.0, 0.0, -np.inf]]), np.array([[1, 0, 0]])
+    assert abs(losses.listwise(z, relevance) - np.log(2)) <= 2e-16
+    assert losses.listwise_backward(z, relevance).tolist() == [[-0.5, 0.5, 0.0]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_are_finite_and_right_at_huge_logits(dtype):
+    z = np.array([1e4, -1e4], dtype)
+    assert losses.bce(z, np.array([0, 1])) == 1e4 and losses.bce(z, np.array([1, 0])) == 0
+    assert losses.cross_entropy(z[None], np.array([1])) == 2e4
+    assert losses.cross_entropy_backward(z[None], np.array([1])).tolist() == [[1, -1]]
+    assert losses.cross_entropy_backward(z[None], np.array([1])).dtype == dtype
+
+
+def test_rows_of_the_gradient_sum_to_zero_and_doubling_the_batch_keeps_the_mean():
+    rng = np.random.default_rng(3)
+    z, y = rng.standard_normal((5, 3)), rng.integers(0, 3, 5)
+    assert np.abs(losses.cross_entropy_backward(z, y).sum(axis=1)).max() <= 4 * np.finfo(float).eps
+    twice = losses.cross_entropy(np.vstack([z, z]), np.append(y, y))
+    assert abs(twice - losses.cross_entropy(z, y)) <= 8 * np.finfo(float).eps * twice
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: losses.bce(np.zeros((2, 1)), np.zeros(2)), "logits have shape"),
+        (lambda: losses.bce(np.zeros(2), np.zeros(2), "batchmean"), "reduction is 'batchmean'"),
+        (lambda: losses.cross_entropy(np.zeros((1, 2)), np.array([2])), "the classes are 0 to 1"),
+        (lambda: losses.cross_entropy(np.zeros(2), np.array([0, 1])), "they need"),
+        (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1, -1]])), "negative"),
+    ],
+)
+def test_bad_arguments_are_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_no_rows_have_no_loss():
+    assert losses.bce(np.zeros(0), np.zeros(0)) == 0 and losses.cross_entropy(np.zeros((0, 2)), np.zeros(0, int)) == 0
