@@ -1,7 +1,8 @@
 """Every test runs with floating-point errors raised and warnings as errors; hypothesis without a time limit per example."""
 
+import json
 import os
-import pathlib
+import resource
 import warnings
 
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -10,11 +11,11 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import hypothesis
 import numpy as np
 import pytest
+from running import ROOT, run
 
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True, database=None)
 hypothesis.settings.load_profile("suite")
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 
@@ -39,3 +40,14 @@ def peers_dir():
     if not (SHARED / "peers").is_dir():
         pytest.skip("no folder of measured cases beside the project")
     return SHARED / "peers"
+
+
+@pytest.fixture(scope="session")
+def main_job(tmp_path_factory):
+    """`tinycompress compress` with nothing but --json, and the processor seconds it took."""
+    path = tmp_path_factory.mktemp("main") / "rows.json"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run("compress", "--json", str(path))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    return done, json.loads(path.read_text()), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

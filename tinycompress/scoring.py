@@ -14,12 +14,14 @@ Not here: training. Read next: optimizers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinycompress import ops
 from tinycompress.bags import Bag, take
+from tinycompress.fields import Field
 from tinycompress.recommender import Architecture, Array, Input, Params, forward, look_up
 
 
@@ -28,7 +30,7 @@ def scores(
 ) -> Array:
     """Return one number per row by which rows are ranked: the logit, or the expected gain over the classes.
 
-    Equation    outputs 1: the logit;  outputs C: sum_c softmax(logits)_c gains_c, with gains 0, 1, ..., C - 1 unless given
+    Equation    as `ranking_scores`
     Shapes      inputs of N rows -> (N,)
     Convention  rows are scored in blocks that stay in cache
     Bound       as `predictor`
@@ -39,10 +41,22 @@ def scores(
     >>> scores(params, [np.array([0, 1])], Architecture(rows=(2,), columns=(1,), hidden=()))
     array([3.5, 6.5])
     """
-    logits = predictor(params, architecture, expected=len(inputs[0]), block=block)(inputs)
-    if architecture.outputs == 1:
+    return ranking_scores(predictor(params, architecture, expected=len(inputs[0]), block=block)(inputs), gains)
+
+
+def ranking_scores(logits: Array, gains: Sequence[float] = ()) -> Array:
+    """Return the number by which rows are ranked: the logit itself, or the expected gain over the classes.
+
+    Equation    one logit: itself;  C logits: sum_c softmax(logits)_c gains_c, with gains 0, 1, ..., C - 1 unless given
+    Shapes      logits (N,) or (N, C) -> (N,)
+    Source      this package
+
+    >>> ranking_scores(np.array([[0.0, 0.0]]))
+    array([0.5])
+    """
+    if logits.ndim == 1:
         return logits
-    return ops.softmax(logits) @ np.asarray(gains or range(architecture.outputs), logits.dtype)
+    return ops.softmax(logits) @ np.asarray(gains or range(logits.shape[1]), logits.dtype)
 
 
 def predictor(
@@ -100,6 +114,27 @@ def _after_look_up(params: Params, architecture: Architecture, expected: float) 
         return h
 
     return run
+
+
+def per_entity(
+    params: Params, fields: Sequence[Field], architecture: Architecture
+) -> tuple[Params, Architecture]:
+    """Return the same model with one table row per entity: bags looked up once per user or item, not once per pair.
+
+    Equation    table_f'[n] = look-up of entity n in table_f, so that its row for every pair is table_f'[n]
+    Shapes      tables (V, D) -> (N of the field's entity, D); the inputs of the new model are the entities' numbers
+    Bound       exact: the same look-ups, in the same order
+    Source      this package
+
+    >>> from tinycompress.bags import bag_from_lists
+    >>> from tinycompress.fields import Field
+    >>> params = {"table0": np.array([[1.0], [2.0]]), "w0": np.array([[3.0]]), "b0": np.array([0.5])}
+    >>> words = Field("words", 2, "query", bag_from_lists([[0, 1], [1]]))
+    >>> per_entity(params, [words], Architecture(rows=(2,), columns=(1,), hidden=()))[0]["table0"].tolist()
+    [[3.0], [2.0]]
+    """
+    tables = {f"table{f}": look_up(params[f"table{f}"], field.values, field.pooling) for f, field in enumerate(fields)}
+    return {**params, **tables}, replace(architecture, rows=tuple(len(table) for table in tables.values()), pooling=())
 
 
 def top_k(scores: Array, k: int) -> NDArray[np.intp]:
