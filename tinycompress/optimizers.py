@@ -132,7 +132,7 @@ def adam_step(
 def _adam_in_place(p: Array, g: Array, m: Array, v: Array, t: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
     number = p.dtype.type
     with np.errstate(under="ignore"):  # a gradient below 1e-23 squares to a subnormal or 0, which is right
-        scaled = g * number(1 - beta1)
+        scaled = np.multiply(g, number(1 - beta1), out=np.empty_like(p))
         m *= number(beta1)
         m += scaled
         np.multiply(g, g, out=scaled)

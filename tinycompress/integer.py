@@ -1,0 +1,135 @@
+"""Matrix products of integer codes, exactly, at the speed of the floating-point library underneath.
+
+NumPy multiplies int32 matrices one number at a time; its float32 product runs on every lane of the processor. Integers up to
+2^24 are exact in float32, and so is each sum of products while it stays below that: then the fast product is the exact one.
+
+Letters: a (.., K), b (K, N) codes; a_zero, b_zero their zero points; K the number of terms of a sum; acc the int32 sums.
+
+Limits of exact sums. With |a| <= A and |b| <= B every partial sum, in any order of summation and with or without fused
+multiply-add, is an integer of magnitude <= K A B; all of them are exact in a float of p bits while K A B <= 2^p:
+
+    codes             A B           float32, p = 24     float64, p = 53
+    int8 x int8       128 128       K <= 1,024          2^39
+    uint8 x int8      255 128       K <=   514          2.7 10^11
+    uint8 x uint8     255 255       K <=   258          1.3 10^11
+    int16 x int16     2^30          (never: A B > 2^24) K <= 2^23
+
+Longer sums are cut into blocks of that many terms and the blocks added in int64.
+
+Not here: a whole layer or network (integer_layers). Read next: requantization, integer_layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinycompress.fixed_point import quantize_multiplier
+from tinycompress.requantization import requantize
+
+Array = npt.NDArray[Any]
+OVERFLOWS = ("raise", "wrap", "saturate")
+__all__ = ["integer_matmul", "to_int32", "requantize", "quantize_multiplier"]
+
+
+def integer_matmul(
+    a: npt.ArrayLike, b: npt.ArrayLike, a_zero: npt.ArrayLike = 0, b_zero: npt.ArrayLike = 0, overflow: str = "raise"
+) -> Array:
+    """Return the exact int32 sums of products of codes, zero points taken off.
+
+    Equation    y_in = sum over k of (a_ik - a_zero)(b_kn - b_zero)                                                     (1)
+                     = sum a_ik b_kn - a_zero sum b_kn - b_zero sum a_ik + K a_zero b_zero                              (2)
+    Shapes      a (..., K), b (K, N) integers of at most 16 bits, or wider ones with values in that range; a_zero () or
+                (...,), one per row of a; b_zero () or (N,), one per column of b -> y (..., N) int32
+    Convention  overflow: what becomes of a sum that int32 cannot hold: "raise", "wrap" (modulo 2^32, as hardware sums),
+                "saturate". Only the final sum counts: an accumulator that wraps on the way ends at the same number
+    Limits      float32 products for 8 bits, float64 for 16; the table of the module says how many terms at a time
+    Raises      ValueError if codes are not integers or need more than 16 bits, shapes do not fit, or a sum overflows
+    Source      (2): Jacob et al. 2018, "Quantization and Training of Neural Networks ...", section 2.3
+
+    >>> integer_matmul([[1, 2], [255, 255]], [[127, -128], [127, -128]], a_zero=12).tolist()
+    [[-2667, 2688], [61722, -62208]]
+    """
+    _check_overflow(overflow)
+    a, b = _codes(a, "a"), _codes(b, "b")
+    a_zero, b_zero = np.asarray(a_zero, np.int64), np.asarray(b_zero, np.int64)
+    if a.ndim < 1 or b.ndim != 2 or a.shape[-1] != b.shape[0]:
+        raise ValueError(f"a has shape {a.shape} and b {b.shape}; they must be (..., K) and (K, N) with one K")
+    if a_zero.shape not in ((), a.shape[:-1]) or b_zero.shape not in ((), b.shape[1:]):
+        raise ValueError(
+            f"zero points have shapes {a_zero.shape} and {b_zero.shape}; "
+            f"give one, or one per row {a.shape[:-1]} and per column {b.shape[1:]}"
+        )
+    K = a.shape[-1]
+    # the magnitude that (2) can reach on the way decides whether int32 will do; int64 is twice the memory traffic
+    reach = K * (_magnitude(a) + _largest(a_zero)) * (_magnitude(b) + _largest(b_zero))
+    wide: Any = np.int32 if reach < 2**31 else np.int64
+    y = _products(a, b, wide)
+    a_zero, b_zero = a_zero[..., None].astype(wide), b_zero.astype(wide)
+    if b_zero.any():
+        y -= b_zero * (a.sum(-1, dtype=wide)[..., None] - K * a_zero)  # (2), the last two terms at once
+    if a_zero.any():
+        y -= a_zero * b.sum(0, dtype=wide)
+    return y if wide is np.int32 else to_int32(y, overflow)
+
+
+def to_int32(y: npt.ArrayLike, overflow: str = "raise") -> Array:
+    """Return exact sums as int32, those that do not fit by the rule asked for.
+
+    Shapes      y int64 (...) -> int32 (...)
+    Raises      ValueError if overflow is "raise" and a sum does not fit, or overflow has another name
+    Source      this package
+
+    >>> to_int32([2**31, -1], "wrap").tolist(), to_int32([2**31, -1], "saturate").tolist()
+    ([-2147483648, -1], [2147483647, -1])
+    """
+    _check_overflow(overflow)
+    y = np.asarray(y, np.int64)
+    if overflow == "wrap" or not y.size or (y.min() >= -(2**31) and y.max() < 2**31):
+        return y.astype(np.int32)
+    if overflow == "raise":
+        raise ValueError(
+            f"sums from {y.min()} to {y.max()} do not fit int32; give overflow='wrap' or 'saturate', or smaller codes"
+        )
+    return np.asarray(np.clip(y, -(2**31), 2**31 - 1).astype(np.int32))
+
+
+def _check_overflow(overflow: str) -> None:
+    if overflow not in OVERFLOWS:
+        raise ValueError(f"overflow is {overflow!r}; use one of {', '.join(OVERFLOWS)}")
+
+
+def _codes(x: npt.ArrayLike, name: str) -> Array:
+    x = np.asarray(x)
+    if x.dtype.kind not in "iu":
+        raise ValueError(f"{name} is {x.dtype}; it must hold integer codes: quantize it first")
+    if x.dtype.itemsize > 2:
+        low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
+        narrow = next(
+            (t for t in (np.int8, np.uint8, np.int16, np.uint16) if np.iinfo(t).min <= low and high <= np.iinfo(t).max), None
+        )
+        if narrow is None:
+            raise ValueError(f"{name} holds codes from {low} to {high}; products of more than 16 bits are not exact here")
+        x = x.astype(narrow)
+    return x
+
+
+def _products(a: Array, b: Array, wide: Any) -> Array:
+    """The first sum of (2), by floating-point products of as many terms as stay exact."""
+    K, largest = a.shape[-1], _magnitude(a) * _magnitude(b)
+    floating, bits = (np.float32, 24) if largest <= 2**16 else (np.float64, 53)
+    block = 2**bits // largest
+    total = (a[..., :block].astype(floating) @ b[:block].astype(floating)).astype(wide)
+    for k in range(block, K, block):
+        total += (a[..., k : k + block].astype(floating) @ b[k : k + block].astype(floating)).astype(wide)
+    return np.asarray(total)
+
+
+def _magnitude(x: Array) -> int:
+    return max(-int(np.iinfo(x.dtype).min), int(np.iinfo(x.dtype).max))
+
+
+def _largest(zero: Array) -> int:
+    return int(np.abs(zero).max(initial=0))
