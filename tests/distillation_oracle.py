@@ -1,4 +1,5 @@
-"""Divergences of softened rows in 60-digit decimal arithmetic, written from the definitions: slow, obvious, no shift, no series."""
+"""Divergences of softened rows in 60-digit decimal arithmetic, written from the definitions: slow, obvious, no series."""
+
 import decimal
 from decimal import Decimal
 

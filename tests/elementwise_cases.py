@@ -23,18 +23,22 @@ NAMES = {
     "quantized_decomposed.quantize_per_tensor": "torch.quantized_decomposed",
     "quantized_decomposed.dequantize_per_tensor": "torch.quantized_decomposed",
     "quantize_affine": "torchao.quantize_affine", "quant_utils.quantize_nparray": "onnxruntime.quantize_nparray",
-    "fake_quant_with_min_max_args": "tf.fake_quant_with_min_max_args", "fake_quant_with_min_max_vars": "tf.fake_quant_with_min_max_vars",
+    "fake_quant_with_min_max_args": "tf.fake_quant_with_min_max_args",
+    "fake_quant_with_min_max_vars": "tf.fake_quant_with_min_max_vars",
     "affine.quantize": "aimet", "affine.quantize_dequantize": "aimet", "affine.quantize_dequantize.grad": "aimet",
-    "IntQuant": "brevitas.IntQuant", "fake_tensor_quant": "modelopt.fake_tensor_quant", "fake_tensor_quant.grad": "modelopt.fake_tensor_quant",
+    "IntQuant": "brevitas.IntQuant", "fake_tensor_quant": "modelopt.fake_tensor_quant",
+    "fake_tensor_quant.grad": "modelopt.fake_tensor_quant",
     "int8_vectorwise_quant": "bitsandbytes.int8_vectorwise_quant", "quantize_activation": "optimum_quanto",
     "Quantize<uint8,LEGACY>": "fbgemm.Quantize", "Quantize<int8,LEGACY>": "fbgemm.Quantize",
     "Quantize<uint8,NONLEGACY>": "fbgemm.Quantize.nonlegacy", "Quantize<int8,NONLEGACY>": "fbgemm.Quantize.nonlegacy",
-    "Quantize scalar<uint8,LEGACY>": "fbgemm.Quantize.scalar", "Quantize scalar<uint8,NONLEGACY>": "fbgemm.Quantize.scalar.nonlegacy",
-    "Quantize scalar<int8,LEGACY>": "fbgemm.Quantize.scalar", "Quantize scalar<int8,NONLEGACY>": "fbgemm.Quantize.scalar.nonlegacy",
+    "Quantize scalar<uint8,LEGACY>": "fbgemm.Quantize.scalar", "Quantize scalar<int8,LEGACY>": "fbgemm.Quantize.scalar",
+    "Quantize scalar<uint8,NONLEGACY>": "fbgemm.Quantize.scalar.nonlegacy",
+    "Quantize scalar<int8,NONLEGACY>": "fbgemm.Quantize.scalar.nonlegacy",
     "_fake_quantize_learnable_per_tensor_affine": "torch.learnable", "LsqQuan": "lsq",
     "_fake_quantize_learnable_per_channel_affine": "torch.learnable.per_channel",
     "Quantizer": "gptq", "pseudo_quantize_tensor": "awq", "quantize_weight_per_tensor_absmax": "smoothquant",
-    "quantize_activation_per_token_absmax": "smoothquant", "quantize_weight": "optimum_quanto", "weight_only.quant_tensor": "neural_compressor",
+    "quantize_activation_per_token_absmax": "smoothquant", "quantize_weight": "optimum_quanto",
+    "weight_only.quant_tensor": "neural_compressor",
 }  # fmt: skip
 
 
@@ -47,7 +51,8 @@ def name_of(case):
         return ("onnxruntime." if peer.startswith("onnxruntime") else "onnx.reference.") + op
     if peer.startswith("tensorflow") and op == "quantize":
         mode = {"MIN_COMBINED": "", "MIN_FIRST": ".MIN_FIRST", "SCALED": ".SCALED"}[params["mode"]]
-        return "tf.quantization.quantize" + mode + (".half_to_even" if mode == ".SCALED" and params["round_mode"] == "HALF_TO_EVEN" else "")
+        to_even = mode == ".SCALED" and params["round_mode"] == "HALF_TO_EVEN"
+        return "tf.quantization.quantize" + mode + (".half_to_even" if to_even else "")
     if op == "quantize_and_dequantize_v2":
         return "tf.quantize_and_dequantize_v2" + (".half_up" if params["round_mode"] == "HALF_UP" else "")
     if op == "IntQuant" and params.get("rounding", "Round") not in ("Round", "ROUND"):
@@ -110,7 +115,8 @@ def _affine(case, name):
         qmin, qmax = (qmin, qmax) if "num_bits" in params else (-127, 127)
         grid = Grid(params["amax"] / qmax, 0, qmin, qmax)
     else:
-        scale = params["scale"] if name in ("torch.quantize_per_channel", "torch.quantized_decomposed") else np.float32(params["scale"])
+        in_float64 = name in ("torch.quantize_per_channel", "torch.quantized_decomposed")
+        scale = params["scale"] if in_float64 else np.float32(params["scale"])
         zero_point = params.get("zero_point", -params["offset"] if "offset" in params else 0)
         if params.get("zp_dtype") == "torch.float32":
             zero_point = np.float32(zero_point)
@@ -164,7 +170,8 @@ def _onnx(case, name):
     data = np.array(inputs["q"]) if "q" in inputs else numbers(inputs["x"])
     shape, block = data.shape, params.get("block_size")
     if block:  # groups along an axis: one scale for each
-        axis, scale, z = params["axis"] % data.ndim, np.expand_dims(scale, params["axis"] + 1), np.expand_dims(z, params["axis"] + 1)
+        axis = params["axis"] % data.ndim
+        scale, z = np.expand_dims(scale, axis + 1), np.expand_dims(z, axis + 1)
         data, axis = data.reshape(*shape[:axis], -1, block, *shape[axis + 1 :]), None
     elif scale.ndim == 1:
         axis = 0 if data.ndim == 1 else axis
@@ -209,7 +216,8 @@ def _learned(case, name):
         grid, g = Grid(np.float32(params["s"]), 0, -qmax - 1, qmax), 1 / (x.size * qmax) ** 0.5
     else:
         channel = isinstance(params["scale"], list)
-        grid = Grid(numbers(params["scale"]), numbers(params["zero_point"]), params["quant_min"], params["quant_max"], 0 if channel else None)
+        given = numbers(params["scale"]), numbers(params["zero_point"]), params["quant_min"], params["quant_max"]
+        grid = Grid(*given, 0 if channel else None)
         g = params["grad_factor"]
     dx, ds, dz = learned_fake_quantize_backward(dy, x, grid, name, g)
     ours = {"y": learned_fake_quantize(x, grid, name, g), "dx": dx, "dscale": ds, "ds": ds, "dzero_point": dz, "dzp": dz}

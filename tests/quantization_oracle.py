@@ -5,14 +5,14 @@ Slow and obvious on purpose. Nothing here comes from the package: numbers are Fr
 import math
 from fractions import Fraction
 
-FORMATS = {"float32": (24, -149, 2**24 - 1, 104), "float64": (53, -1074, 2**53 - 1, 971)}  # precision, smallest and largest exponent
+FORMATS = {"float32": (24, -149, 104), "float64": (53, -1074, 971)}  # bits; exponent of the last bit: smallest, largest
 
 
 def rn(value, dtype):
     """The float nearest to an exact value, ties to the even one, as a Fraction; beyond the largest float an infinity."""
     if not isinstance(value, Fraction):
         return value  # infinity and NaN stay
-    precision, smallest, _, largest = FORMATS[dtype]
+    precision, smallest, largest = FORMATS[dtype]
     if value == 0:
         return Fraction(0)
     size = abs(value)

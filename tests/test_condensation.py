@@ -1,4 +1,5 @@
 """Training on raw and compressed data: identities exactly, greedy choices by brute force, synthetic rows by their gradient."""
+
 import itertools
 import math
 
@@ -15,7 +16,13 @@ from tinycompress.ops import RowGradient
 from tinycompress.optimizers import sgd
 from tinycompress.recommender import Architecture, init
 from tinycompress.synthetic_rows import (
-    feature_mean, gaussian_kernel, match_distribution, matching_loss, matching_loss_backward, ridge_predict, solve_labels,
+    feature_mean,
+    gaussian_kernel,
+    match_distribution,
+    matching_loss,
+    matching_loss_backward,
+    ridge_predict,
+    solve_labels,
 )  # fmt: skip
 from tinycompress.training import fit, supervised
 
@@ -44,7 +51,9 @@ def test_the_loss_is_what_it_says():
         d_raw, d_compressed = dense_loss_backward(raw, compressed, w, share)
         assert math.isclose(d_raw.sum() + d_compressed.sum(), 1, rel_tol=1e-14)
         x = {"raw": raw, "compressed": compressed}
-        check_gradient(lambda x: dense_loss(x["raw"], x["compressed"], w, share), {"raw": d_raw, "compressed": d_compressed}, x, rng)  # noqa: B023
+        check_gradient(
+            lambda x: dense_loss(x["raw"], x["compressed"], w, share), {"raw": d_raw, "compressed": d_compressed}, x, rng
+        )  # noqa: B023
     assert dense_loss(raw, np.zeros(0), np.zeros(0), 0.0) == pytest.approx(raw.mean(), rel=1e-14)
     for w, share in ((np.array([1.0, -1.0]), 0.5), (np.zeros(2), 0.5), (np.ones(3), 0.5), (np.ones(2), 1.5)):
         with pytest.raises(ValueError):
@@ -112,7 +121,12 @@ def test_no_share_is_raw_training_bit_by_bit():
     poison = [np.array([0]), np.array([0])], np.array([1]), np.array([np.nan])
     plain = fit(params, batches_of(inputs, labels), objective, sgd(lr=0.1), 3, np.random.default_rng(5))
     both = fit(
-        params, batches_of(inputs, labels, poison), joint(objective, weighted(CLICKS, "bce"), 0.0), sgd(lr=0.1), 3, np.random.default_rng(5)
+        params,
+        batches_of(inputs, labels, poison),
+        joint(objective, weighted(CLICKS, "bce"), 0.0),
+        sgd(lr=0.1),
+        3,
+        np.random.default_rng(5),
     )
     assert all(plain.params[k].tobytes() == both.params[k].tobytes() for k in params)
     assert [e.loss for e in plain.history] == [e.loss for e in both.history]
@@ -137,7 +151,9 @@ def test_joint_gradient_adds_up_also_where_tables_are_sparse():
     parts = supervised(CLICKS, "bce")(params, one), weighted(CLICKS, "bce")(params, two)
     assert math.isclose(value, 0.7 * parts[0][0] + 0.3 * parts[1][0], rel_tol=1e-15)
     for key in params:
-        assert np.allclose(dense(grads)[key], 0.7 * dense(parts[0][1])[key] + 0.3 * dense(parts[1][1])[key], rtol=1e-14, atol=1e-17)
+        assert np.allclose(
+            dense(grads)[key], 0.7 * dense(parts[0][1])[key] + 0.3 * dense(parts[1][1])[key], rtol=1e-14, atol=1e-17
+        )
     check_gradient(lambda p: objective(p, (one, two))[0], dense(grads), params, rng, step=1e-5)
     with pytest.raises(ValueError, match="share"):
         joint(objective, objective, -0.1)
@@ -197,6 +213,7 @@ def test_each_step_of_herding_is_the_best_one(seed, n, h):
     assert sorted(chosen) == list(range(n))
     mu = phi.sum(axis=0)  # n times the mean: integers, so that ties are exact
     for k in range(n):
+
         def gap(i, k=k):
             return float(((mu * (k + 1) - n * phi[[*chosen[:k], i]].sum(axis=0)) ** 2).sum())
 
@@ -251,7 +268,8 @@ def test_importance_weights_are_unbiased():
     probability = p / p.sum()
     assert np.array_equal(w, 1 / (4 * 3 * probability[chosen]))
     expected = sum(
-        np.prod(probability[list(c)]) * sum(f[i] / (4 * 3 * probability[i]) for i in c) for c in itertools.product(range(3), repeat=4)
+        np.prod(probability[list(c)]) * sum(f[i] / (4 * 3 * probability[i]) for i in c)
+        for c in itertools.product(range(3), repeat=4)
     )
     assert math.isclose(expected, f.mean(), rel_tol=1e-13)
     with pytest.raises(ValueError, match="importance"):
@@ -292,7 +310,9 @@ def test_ridge_regression():
     assert np.allclose(ridge_predict(q @ x.T, x @ x.T, y, 0.0), [0.9, 2.7], rtol=1e-14, atol=0)  # singular: least norm
     k = gaussian_kernel(x, x, 1.0)
     assert np.allclose(ridge_predict(k, k, y, 0.0), y, rtol=0, atol=1e-14)
-    assert np.allclose(ridge_predict(k, k, y, 0.5, relative=True), ridge_predict(k, k, y, 0.5), rtol=1e-15, atol=0)  # its diagonal is 1
+    assert np.allclose(
+        ridge_predict(k, k, y, 0.5, relative=True), ridge_predict(k, k, y, 0.5), rtol=1e-15, atol=0
+    )  # its diagonal is 1
     with pytest.raises(ValueError, match="ridge"):
         ridge_predict(k, k, y, -1.0)
 

@@ -1,9 +1,11 @@
 """The distillation loss: right to float32's last bits at any temperature, its gradient, its limits, its identities."""
+
 import math
 
 import numpy as np
 import pytest
-from distillation_oracle import divergence, kd_loss as exact_kd_loss
+from distillation_oracle import divergence
+from distillation_oracle import kd_loss as exact_kd_loss
 from gradients import check_gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,15 @@ from tinycompress import conventions, distillation, losses
 from tinycompress.conventions import SoftTargetRule
 from tinycompress.decoupled_distillation import decoupled_kd_loss, decoupled_kd_loss_backward, raise_labels
 from tinycompress.distillation import (
-    binary_kd_loss, binary_kd_loss_backward, distillation_loss, distillation_loss_backward, kd_loss, kd_loss_and_gradient,
-    kd_loss_backward, smooth_labels, split_alpha,
+    binary_kd_loss,
+    binary_kd_loss_backward,
+    distillation_loss,
+    distillation_loss_backward,
+    kd_loss,
+    kd_loss_and_gradient,
+    kd_loss_backward,
+    smooth_labels,
+    split_alpha,
 )  # fmt: skip
 from tinycompress.divergences import DIVERGENCES
 from tinycompress.ops import sigmoid, softmax
@@ -36,7 +45,7 @@ def pairs(seed, n=4, c=3, spread=2.0):
 @settings(max_examples=150)
 @given(logit_pairs(), temperatures())
 def test_float32_loss_is_right_at_any_temperature(logits, temperature):
-    """The bound of kd_loss, 2^-22 + 2^-51 Z sqrt(2 / L') with Z <= 1e4: far below 1e-5 unless L' < 1e-18, where (2) rules anyway."""
+    """The bound of kd_loss, 2^-22 + 2^-51 Z sqrt(2 / L'), is below 1e-6 for Z <= 1e4 while L' > 1e-10; below that (2) rules."""
     student, teacher = logits
     exact = float(exact_kd_loss(student, teacher, temperature))
     assert abs(kd_loss(student, teacher, temperature) - exact) <= 1e-6 * exact + TINY
@@ -161,8 +170,9 @@ def test_reductions_and_factors_are_exact_multiples():
 
 @pytest.mark.parametrize("temperature", [1e3, 1e5])
 def test_hot_limit_is_centred_logit_matching(temperature):
-    """With R, S the ranges of z_s - z_t and z_t: K differs from half the variance of d under p_t by at most (R / T)^3 exp(R / T) / 6,
-    and that variance from the one under equal weights by a factor within exp(S / T): together (R^3 / 6 + S R^2 / 2) exp(..) / T."""
+    """With R, S the ranges of z_s - z_t and z_t: K differs from half the variance of d under p_t by at most
+    (R / T)^3 exp(R / T) / 6, and that variance from the one under equal weights by a factor within exp(S / T): together
+    (R^3 / 6 + S R^2 / 2) exp((R + S) / T) / T."""
     student, teacher, _, _ = pairs(6, 1, 5)
     gap = student - teacher
     centred = gap - gap.mean()
@@ -213,9 +223,7 @@ def test_mixed_targets_are_the_joint_loss_at_temperature_one_only():
 def test_decoupling_is_an_identity_of_each_row(temperature):
     student, teacher, labels, _ = pairs(10, 6, 5)
     sure = softmax(teacher, temperature)[np.arange(6), labels]
-    by_row = [
-        decoupled_kd_loss(student[[i]], teacher[[i]], labels[[i]], temperature, 1.0, 1 - sure[i]) for i in range(6)
-    ]
+    by_row = [decoupled_kd_loss(student[[i]], teacher[[i]], labels[[i]], temperature, 1.0, 1 - sure[i]) for i in range(6)]
     whole = [kd_loss(student[[i]], teacher[[i]], temperature) for i in range(6)]
     assert np.allclose(by_row, whole, rtol=1e-13, atol=0)
     of_means = decoupled_kd_loss(student, teacher, labels, temperature, 1.0, 1 - sure.mean())
@@ -288,8 +296,8 @@ def test_columns_of_one_logit_keep_their_shape():
 # ---- presets ----
 
 SOFT_AT_4 = {
-    "hinton": None, "RepDistiller.DistillKL": 0.251594, "mdistiller.kd_loss": 0.251594, "ModelOpt.LogitsDistillationLoss": 0.251594,
-    "sparseml.kd": 0.251594, "torchdistill.KDLoss": 0.251594, "TextBrewer.kd_ce_loss": 1.064870, "TextBrewer.kd_mse_loss": None,
+    "hinton": None, "RepDistiller.DistillKL": 0.251594, "mdistiller.kd_loss": 0.251594,
+    "ModelOpt.LogitsDistillationLoss": 0.251594, "sparseml.kd": 0.251594, "torchdistill.KDLoss": 0.251594, "TextBrewer.kd_ce_loss": 1.064870, "TextBrewer.kd_mse_loss": None,
     "paddleslim.soft_label": 1.064870, "DistilBERT": 0.251594, "keras.example": 0.251594, "keras.example.2020": 0.015725,
     "torch.kl_div.batchmean": 0.015725, "torch.kl_div.mean": 0.005242, "torch.kl_div.sum": 0.031449,
 }  # fmt: skip
@@ -334,7 +342,9 @@ def test_the_hard_term_can_be_softened_too():
     at_four = distillation_loss(Z_S, Z_T, Y, 4.0, 0.0, 1.0, convention=rule)
     assert at_four == losses.cross_entropy(Z_S / 4, Y) != distillation_loss(Z_S, Z_T, Y, 4.0, 0.0, 1.0)
     gradient = distillation_loss_backward(Z_S, Z_T, Y, 4.0, 0.0, 1.0, convention=rule)
-    check_gradient(lambda z: distillation_loss(z, Z_T, Y, 4.0, 0.0, 1.0, convention=rule), gradient, Z_S, np.random.default_rng(0))
+    check_gradient(
+        lambda z: distillation_loss(z, Z_T, Y, 4.0, 0.0, 1.0, convention=rule), gradient, Z_S, np.random.default_rng(0)
+    )
 
 
 def test_every_soft_target_name_is_known():

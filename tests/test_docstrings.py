@@ -18,7 +18,7 @@ def _public_functions():
                 yield pytest.param(node, id=f"{path.relative_to(PACKAGE).with_suffix('')}.{node.name}")
 
 
-@pytest.mark.parametrize("node", _public_functions())
+@pytest.mark.parametrize("node", list(_public_functions()))
 def test_slots(node):
     doc = ast.get_docstring(node) or ""
     for slot in ("Shapes", "Source", ">>>"):
@@ -27,7 +27,7 @@ def test_slots(node):
     assert not raises or "Raises" in doc, f"{node.name} raises, and its docstring does not say when"
 
 
-@pytest.mark.parametrize("node", _public_functions())
+@pytest.mark.parametrize("node", list(_public_functions()))
 def test_annotated(node):
     arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
     missing = [a.arg for a in arguments if a.annotation is None]

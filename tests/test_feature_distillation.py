@@ -1,4 +1,5 @@
 """Hidden layers and relations between rows: each gradient along a random direction, each invariance, each kink by hand."""
+
 import numpy as np
 import pytest
 from gradients import check_gradient
@@ -6,13 +7,24 @@ from gradients import check_gradient
 from tinycompress.dense_training import taught
 from tinycompress.distillation import kd_loss_and_gradient
 from tinycompress.feature_distillation import (
-    angle_loss, angle_loss_backward, distance_loss, distance_loss_backward, hint_loss, hint_loss_backward,
+    angle_loss,
+    angle_loss_backward,
+    distance_loss,
+    distance_loss_backward,
+    hint_loss,
+    hint_loss_backward,
 )  # fmt: skip
 from tinycompress.optimizers import sgd
 from tinycompress.recommender import Architecture, forward, init
 from tinycompress.similarity_distillation import (
-    congruence_loss, congruence_loss_backward, correlation_kd_loss, correlation_kd_loss_backward, gram_loss, gram_loss_backward,
-    neighbour_loss, neighbour_loss_backward,
+    congruence_loss,
+    congruence_loss_backward,
+    correlation_kd_loss,
+    correlation_kd_loss_backward,
+    gram_loss,
+    gram_loss_backward,
+    neighbour_loss,
+    neighbour_loss_backward,
 )  # fmt: skip
 from tinycompress.training import fit
 

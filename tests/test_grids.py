@@ -81,6 +81,11 @@ def test_zero_points_that_are_ties_go_to_the_even_code(bits):
         assert (float(grid.scale), int(grid.zero_point)) == (1.0, k + k % 2)
 
 
+def test_the_zero_point_is_rounded_after_the_subtraction():
+    grid = asymmetric_grid([-0.50000006, 65534.5], 16)  # s = 1, and fl32(-32768 + 0.50000006) = -32767.5, a tie
+    assert (float(grid.scale), int(grid.zero_point)) == (1.0, -32768)
+
+
 # ---- the bound ----
 
 
@@ -187,9 +192,9 @@ def test_grid_holds_what_it_is_told():
     assert Grid(0.5, 0, 0, 15) != Grid(0.5, 0, 0, 14) and Grid(0.5, 0, 0, 15) != 0.5
     with pytest.raises(ValueError, match="read-only"):
         grid.scale[0] = 3.0
-    assert [Grid(1.0, 0, a, b).dtype for a, b in ((0, 255), (0, 256), (-1, 127), (-129, 0), (-1, 255), (0, 2**16), (-(2**31), 0))] == [
-        np.uint8, np.uint16, np.int8, np.int16, np.int16, np.uint32, np.int32
-    ]  # fmt: skip
+    ends = ((0, 255), (0, 256), (-1, 127), (-129, 0), (-1, 255), (0, 2**16), (-(2**31), 0))
+    kinds = [np.uint8, np.uint16, np.int8, np.int16, np.int16, np.uint32, np.int32]
+    assert [Grid(1.0, 0, a, b).dtype for a, b in ends] == kinds
     assert Grid(1.0, 0, 0, 2**40).dtype == np.int64
     assert Grid(np.ones((4, 1, 1)), 0, 0, 15).along(3)[0].shape == (4, 1, 1)  # any shape that broadcasts
     assert Grid([0.5], 0, 0, 15).zero_point.dtype == np.int64 and Grid(0.5, 1.25, 0, 15).zero_point == 1.25
@@ -221,6 +226,8 @@ def test_bad_input_is_named():
             symmetric_grid(bad)
         with pytest.raises(ValueError, match="in float32"):
             asymmetric_grid(bad)
+    lo, hi = fit_range(-1.0, 2.0, 2, True, "aimet.MinMaxEncodingAnalyzer", symmetric=True)
+    assert (float(lo), float(hi)) == (-2.0, 1.0)  # with four codes, the upper end may clip
     for bits in (1, 17):
         with pytest.raises(ValueError, match=f"bits is {bits}"):
             symmetric_grid([1.0], bits)
@@ -323,6 +330,12 @@ def test_nan_and_infinity_by_rule():
 def test_one_sided_ranges_by_rule():
     fbgemm = choose_grid(0.5, 2.0, convention="fbgemm.ChooseQuantizationParams", symmetric=True)
     assert (fbgemm.scale, fbgemm.zero_point) == (np.float32(2 / 255), -128)  # one-sided: not symmetric after all
+    torch, fbgemm = ("torch._choose_qparams_per_tensor", "fbgemm.ChooseQuantizationParams")
+    zeros = [
+        int(choose_grid(-16.25, 9.25, qmin=-128, qmax=127, convention=name, stored="float32").zero_point)
+        for name in (torch, fbgemm)
+    ]
+    assert zeros == [34, 35]  # errors compared with - and with +: the same tie is seen from opposite ends
     awq = choose_grid(0.5, 1.2, 4, False, "awq.pseudo_quantize_tensor")
     assert awq.zero_point == 0 and awq.high < 0.71  # not widened, z clamped: what lies above saturates
     gptq = choose_grid(0.5, 1.2, 4, False, "gptq.Quantizer", symmetric=True)

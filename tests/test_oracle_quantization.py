@@ -1,4 +1,4 @@
-"""An independent oracle in exact fractions agrees with each combination of rounding, scaling and order, on ties and beside them."""
+"""An oracle in exact fractions agrees with each combination of rounding, scaling and order, on ties and beside them."""
 import itertools
 import math
 
@@ -19,8 +19,8 @@ SCALINGS = ("divide", "reciprocal", "divide_float64")
 ORDERS = ("after", "inside", "inside_fma")
 PLACES = (("zero", "after_rounding"), ("zero", "before_rounding"), ("range_start", "input"), ("range_start", "after_rounding"))
 RULES = [
-    Elementwise(scaling=a, zero_point=b, origin=c, clamp=d, rounding=r, nan="qmin", scale_dtype=w)
-    for a, b, (c, d), r, w in itertools.product(SCALINGS, ORDERS, PLACES, ROUNDINGS, ("as_x", "float64"))
+    Elementwise(scaling=a, zero_point=b, origin=c, clamp=d, rounding=r, nan="qmin", scale_dtype=("as_x", "float64")[i % 2])
+    for i, (a, b, (c, d), r) in enumerate(itertools.product(SCALINGS, ORDERS, PLACES, ROUNDINGS))
     if b != "inside_fma" or a == "reciprocal"
 ]
 
@@ -52,14 +52,14 @@ def test_every_combination_of_rounding_scaling_and_order():
         assert quantize(x, grid, rule).tolist() == expected(x, grid, rule).tolist(), (rule, grid, x.dtype)
 
 
-@limits(max_examples=150)
+@limits(max_examples=100)
 @given(strategies.grids_with_values(), st.sampled_from(RULES))
 def test_drawn_grids_and_values(drawn, rule):
     grid, x = drawn
     assert quantize(x, grid, rule).tolist() == expected(x, grid, rule).tolist()
 
 
-@limits(max_examples=60)
+@limits(max_examples=40)
 @given(strategies.grids_with_values("float64"), st.sampled_from(RULES))
 def test_drawn_in_float64(drawn, rule):
     grid, x = drawn
@@ -84,13 +84,14 @@ def test_the_way_back(form, width, dtype):
     for kind in (np.int8, np.uint8, np.int16, np.uint16):
         ends = np.iinfo(kind)
         grid = Grid(float(rng.uniform(1e-3, 1)), int(rng.integers(ends.min, ends.max + 1)), ends.min, ends.max)
-        q = np.append(rng.integers(ends.min, ends.max, 30, endpoint=True), [ends.min, ends.max, int(grid.zero_point)]).astype(kind)
+        q = rng.integers(ends.min, ends.max, 30, endpoint=True)
+        q = np.append(q, [ends.min, ends.max, int(grid.zero_point)]).astype(kind)
         ours = dequantize(q, grid, rule, dtype=dtype)
         theirs = [float(oracle.value(v, float(grid.scale), int(grid.zero_point), rule, dtype)) for v in q]
         assert ours.dtype == dtype and ours.tolist() == theirs, (kind, grid)
 
 
-@limits(max_examples=60)
+@limits(max_examples=40)
 @given(strategies.grids_with_values())
 def test_fake_quantize_and_its_mask(drawn):
     grid, x = drawn

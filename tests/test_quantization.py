@@ -11,13 +11,18 @@ from tinycompress import conventions, quantization
 from tinycompress.conventions import Elementwise
 from tinycompress.grids import Grid, asymmetric_grid, symmetric_grid
 from tinycompress.quantization import (
-    Quantized, code_values, dequantize, fake_quantize, fake_quantize_backward, nearest_codes, quantize,
-)  # fmt: skip
+    Quantized,
+    code_values,
+    dequantize,
+    fake_quantize,
+    fake_quantize_backward,
+    nearest_codes,
+    quantize,
+)
 
 finite = strategies.grids_with_values(finite=True)
 ordinary = strategies.grids_with_values(finite=True, bits=range(2, 9), scales=[1.0, 0.5, 0.1, 0.3, 1e-3, 7.0])
 PRESETS = [n for n in conventions.names() if isinstance(conventions.get(n), Elementwise)]
-CHANNELS = [(np.array([0.1, 0.5, 3.0], np.float32), np.array([0, 3, -7]))]
 
 
 @given(finite)
@@ -384,7 +389,9 @@ def test_quantized_checks_its_codes():
 # ---- memory ----
 
 
-@pytest.mark.parametrize("name", [None, "torch.quantize_per_tensor", "litert.reference.QUANTIZE", "onnx.reference.QuantizeLinear"])
+@pytest.mark.parametrize(
+    "name", [None, "torch.quantize_per_tensor", "litert.reference.QUANTIZE", "onnx.reference.QuantizeLinear"]
+)
 def test_memory_is_the_answer_and_a_few_blocks(name):
     """The required bound: input + output + 16 MiB. NumPy reports its buffers to tracemalloc, so the peak is exact."""
     x, grid, rule = np.zeros(10**7, np.float32), Grid(0.1, 3, -128, 127), name or Elementwise()

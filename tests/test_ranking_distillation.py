@@ -1,4 +1,5 @@
 """Lists: padding that cannot be seen, weights by position, and the likelihood of a ranking."""
+
 import itertools
 import math
 
@@ -14,7 +15,11 @@ from tinycompress.binary_distillation import soft_clicks
 from tinycompress.conventions import RankingRule, SoftTargetRule
 from tinycompress.distillation import kd_loss, kd_loss_backward, ranking_kd_loss, ranking_kd_loss_backward
 from tinycompress.ranking_distillation import (
-    dynamic_weights, hybrid_weights, positional_loss, positional_loss_backward, static_weights,
+    dynamic_weights,
+    hybrid_weights,
+    positional_loss,
+    positional_loss_backward,
+    static_weights,
 )  # fmt: skip
 from tinycompress.relaxed_ranking import relaxed_ranking_loss, relaxed_ranking_loss_backward
 
@@ -56,7 +61,9 @@ def test_padding_is_not_there(kind):
 def test_a_full_mask_is_no_mask(logits):
     student, teacher = logits
     full = np.ones(student.shape, bool)
-    assert ranking_kd_loss(student, teacher, 2.0, full) == ranking_kd_loss(student, teacher, 2.0) == kd_loss(student, teacher, 2.0)
+    assert (
+        ranking_kd_loss(student, teacher, 2.0, full) == ranking_kd_loss(student, teacher, 2.0) == kd_loss(student, teacher, 2.0)
+    )
     assert np.array_equal(ranking_kd_loss_backward(student, teacher, 2.0, full), kd_loss_backward(student, teacher, 2.0))
 
 

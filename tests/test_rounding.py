@@ -80,7 +80,7 @@ def test_stochastic_rounds_up_as_often_as_the_fraction_says():
     assert r.dtype == np.float32 and set((r - np.floor(x)).tolist()) == {0.0, 1.0}
     error = (r.astype(float) - x).reshape(4, -1).mean(axis=1)
     fraction = (x - np.floor(x)).reshape(4, -1)[:, 0].astype(float)
-    # the mean of n draws of variance f (1 - f) lies within 5 standard deviations: fails once in a million seeds, and this one is fixed
+    # a mean of n draws of variance f (1 - f) lies within 5 standard deviations but for one seed in a million, and this one is fixed
     assert (np.abs(error) < 5 * np.sqrt(fraction * (1 - fraction) / 40_000)).all()
 
 

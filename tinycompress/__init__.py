@@ -1,101 +1,110 @@
-"""Model compression for search and recommendation, where each formula can be read, run and checked.
+"""Model compression for search and recommendation, where each formula can be read, run and checked."""
 
-The map, in reading order; each module opens with its idea, its letters, and what to read next:
-
-bags            a list of codes per entity, kept end to end with offsets
-delimited       from a file to a table of text; every complaint names the line
-interactions    what was shown, clicked, bought: read files of any usual format
-prepared        data sets that others have split already: NCF's three files, an npz archive
-fields          what the model sees of a user, an item, a query: categorical codes or bags of codes
-splits          leave-one-out and by fraction, sampled negatives, shuffled batches
-shop            a synthetic shop whose best possible scores are known
-optimum         the best possible scores, when the true probabilities are known
-ops             linear, relu, sigmoid, embedding, softmax(T): each with its backward right below it
-losses          bce, cross_entropy, listwise: mean or sum said, each with its backward
-recommender     the model: embeddings, joined, then a small MLP; init, forward, backward
-scoring         the same scores in less time; top_k
-optimizers      sgd, adam
-training        fit: one loop for all; a compressed view of the parameters plugs in as two functions
-conventions     the rules that differ between libraries, as frozen records
-selection       the k-th smallest of many, without sorting
-counting        how many a sparsity prunes, and which of equals: every library's rule
-patterns        n of m: the same number kept in every group
-schedules       how much at which step: one cubic
-pruning         score -> mask -> apply
-masking         masks that hold through training: views, buffers
-retraining      prune and train in turns: rounds, rewinding, dense-sparse-dense; sensitivity of each layer
-structured      whole units, columns, blocks, rows; taking them away for real
-saliency        better scores than magnitude: Taylor, OBD, Wanda, Fisher
-reconstruction  prune a layer and repair it: OBS, its greedy form, SparseGPT, least squares
-rounding        every rounding rule by its true name; saturating casts
-fused           a b + c rounded once, as one machine instruction does it
-grids           scale and zero point: the evenly spaced values that codes stand for
-row_groups      rows cut into groups, one scale for each
-ranges          which codes, and which range: NaN, one-sided and flat data
-grid_rules      from a range to a scale and zero point, by any library's rule
-terms           a grid as one convention sees it: scale, reciprocal, zero point, ends
-elementwise     one block to codes and back by any library's rule: scale, zero point, rounding, overflow, range
-quantization    grids, quantize, dequantize, fake_quantize and its gradient
-summation       a float32 sum in the order in which a vector kernel adds
-learned_scale   gradients for the scale, the zero point, the ends of the range
-calibration     from observed values to a range: smallest and largest, averaged over batches; only the training part is read
-cuts            where to cut a histogram: percentile, divergence, walk
-histograms      a histogram that grows with the data and forgets nothing
-collectors      histograms as other libraries gather and cut them
-least_squares   the grid with the least squared error
-fixed_point     multiplying by a fraction with integers only: one rounding or two
-requantization  from an int32 sum to an output code, by any library's arithmetic
-integer         int8 x int8 -> int32, exactly, at the speed of the float product
-dynamic         float in, float out, an integer product between; grids chosen per batch
-integer_layers  linear, change of grid, product, sum: codes in, codes out
-integer_network a whole MLP in integers, its fake-quantized twin, and the bound between them
-divergences     how far two rows of logits are apart, and the slope: forward, reverse, Jensen-Shannon
-soft_targets    a teacher's softened row as the target: the KD loss, its gradient, its T^2
-binary_distillation one logit a row: clicks
-ranking_distillation lists: a softmax over the candidates, weights by position
-relaxed_ranking only the teacher's first places in order, the rest merely below: Plackett-Luce
-distillation    hard labels and soft targets together; binary and ranking forms by name
-decoupled_distillation the labelled class against the rest, and the rest among themselves
-feature_distillation hidden layers: hints through a learned projection, distances and angles
-similarity_distillation rows against rows: Gram matrices, probabilities of neighbours, correlations
-dense_training  one loss over raw and compressed rows, or raw and compressed parameters
-condensation    fewer rows that teach as much: unique, herded, weighted
-synthetic_rows  rows that never were: matched feature means, labels solved for
-packing         codes of a few bits as bytes: element 0 in the low bits, or any library's order
-tables          embedding rows as bytes: low-bit codes, each row's scale and bias behind them
-coding          lossless: entropy, Huffman's bound, a range coder short enough to read
-sparse          mostly zero: bitmap, CSR, gaps, n of m, each with its exact bytes
-break_even      which sparse encoding wins at which density, against the entropy bound
-streams         one array as bytes: packed, then through a lossless coder if that is shorter
-container       the file itself: sections under checksums, written whole or not at all
-tensors         one tensor as a header entry and bytes, in the encoding that came out smallest
-storage         honest bytes: low-bit packing; save and load a compressed model
-recipes         the ways to make a model smaller, each a few lines over the files above
-ties            rows sorted by score, and the groups of equal scores in them
-retrieval       is it among the first K? hit rate, recall, precision, overlap: expectations over ties
-ranking         where in the top K? NDCG, MRR, average precision: expectations over ties
-classification  confusion matrix, accuracy, precision, recall, F1: averages and zero division named
-probabilities   AUC, log loss, calibration error
-metrics         all measures of quality by one name, and how sure a difference is
-cost            bytes, multiply-adds, measured latency
-report          rows -> text, JSON, CSV; formatting only
-verify          is yours the same?
-cli             the command line
-"""
 import importlib
 from types import ModuleType
 
-READING_ORDER = (
-    "bags", "delimited", "interactions", "prepared", "fields", "splits", "shop", "optimum", "ops", "losses", "recommender", "scoring", "optimizers", "training",
-    "conventions", "selection", "counting", "patterns", "schedules", "pruning",
-    "masking", "retraining", "structured", "saliency", "reconstruction", "rounding", "fused",
-    "grids", "row_groups", "ranges", "grid_rules", "terms", "elementwise", "quantization", "summation", "learned_scale", "calibration", "cuts", "histograms", "collectors", "least_squares", "fixed_point", "requantization", "integer", "dynamic", "integer_layers", "integer_network", "divergences", "soft_targets", "binary_distillation", "ranking_distillation", "relaxed_ranking", "distillation",
-    "decoupled_distillation", "feature_distillation", "similarity_distillation", "dense_training", "condensation", "synthetic_rows", "packing", "tables", "coding", "sparse", "break_even",
-    "streams", "container", "tensors", "storage", "recipes",
-    "ties", "retrieval", "ranking", "classification", "probabilities", "metrics", "cost", "report", "verify", "cli",
-)  # fmt: skip
+# The map: the only list of the modules, in reading order, room by room. An hour's plain path through it is ops, losses,
+# recommender, training, pruning, quantization, soft_targets, recipes; the others refine, or make a library's rule exact.
+_MAP = """
+Data:
+  bags                    a list of codes per entity, kept end to end with offsets
+  delimited               from a file to a table of text; every complaint names the line
+  interactions            what was shown, clicked, bought: read files of any usual format
+  prepared                data sets that others have split already: NCF's three files, an npz archive
+  fields                  what the model sees of a user, an item, a query: categorical codes or bags of codes
+  splits                  leave-one-out and by fraction, sampled negatives, shuffled batches
+  shop                    a synthetic shop whose best possible scores are known
+  optimum                 the best possible scores, when the true probabilities are known
+  problems                from a data set to a problem: training rows, the lists that choose the epoch, those that judge
+The recommender and its training:
+  ops                     linear, relu, sigmoid, embedding, softmax(T): each with its backward right below it
+  losses                  bce, cross_entropy, listwise: mean or sum said, each with its backward
+  recommender             the model: embeddings, joined, then a small MLP; init, forward, backward
+  scoring                 the same scores in less time; top_k
+  optimizers              sgd, adam
+  training                fit: one loop for all; a compressed view of the parameters plugs in as two functions
+How others choose:
+  conventions             the rules that differ between libraries, as frozen records
+Fewer weights: pruning:
+  selection               the k-th smallest of many, without sorting
+  counting                how many a sparsity prunes, and which of equals: every library's rule
+  patterns                n of m: the same number kept in every group
+  schedules               how much at which step: one cubic
+  pruning                 score -> mask -> apply
+  masking                 masks that hold through training: views, buffers
+  retraining              prune and train in turns: rounds, rewinding, dense-sparse-dense; sensitivity of each layer
+  structured              whole units, columns, blocks, rows; taking them away for real
+  saliency                better scores than magnitude: Taylor, OBD, Wanda, Fisher
+  reconstruction          prune a layer and repair it: OBS, its greedy form, SparseGPT, least squares
+Fewer bits: quantization:
+  rounding                every rounding rule by its true name; saturating casts
+  fused                   a b + c rounded once, as one machine instruction does it
+  grids                   scale and zero point: the evenly spaced values that codes stand for
+  row_groups              rows cut into groups, one scale for each
+  ranges                  which codes, and which range: NaN, one-sided and flat data
+  grid_rules              from a range to a scale and zero point, by any library's rule
+  terms                   a grid as one convention sees it: scale, reciprocal, zero point, ends
+  elementwise             one block to codes and back by any library's rule: scale, zero point, rounding, overflow, range
+  quantization            grids, quantize, dequantize, fake_quantize and its gradient
+  summation               a float32 sum in the order in which a vector kernel adds
+  learned_scale           gradients for the scale, the zero point, the ends of the range
+  quantization_aware      training for the codes a model will be stored in: straight-through and learned scales, as views
+  calibration             from observed values to a range: smallest and largest, averaged over batches; only the training part is read
+  cuts                    where to cut a histogram: percentile, divergence, walk
+  histograms              a histogram that grows with the data and forgets nothing
+  collectors              histograms as other libraries gather and cut them
+  least_squares           the grid with the least squared error
+Integers only:
+  fixed_point             multiplying by a fraction with integers only: one rounding or two
+  requantization          from an int32 sum to an output code, by any library's arithmetic
+  integer                 int8 x int8 -> int32, exactly, at the speed of the float product
+  dynamic                 float in, float out, an integer product between; grids chosen per batch
+  integer_layers          linear, change of grid, product, sum: codes in, codes out
+  integer_network         a whole MLP in integers, its fake-quantized twin, and the bound between them
+A smaller model taught by a larger one: distillation:
+  divergences             how far two rows of logits are apart, and the slope: forward, reverse, Jensen-Shannon
+  soft_targets            a teacher's softened row as the target: the KD loss, its gradient, its T^2
+  binary_distillation     one logit a row: clicks
+  ranking_distillation    lists: a softmax over the candidates, weights by position
+  relaxed_ranking         only the teacher's first places in order, the rest merely below: Plackett-Luce
+  distillation            hard labels and soft targets together; binary and ranking forms by name
+  decoupled_distillation  the labelled class against the rest, and the rest among themselves
+  feature_distillation    hidden layers: hints through a learned projection, distances and angles
+  similarity_distillation rows against rows: Gram matrices, probabilities of neighbours, correlations
+Fewer rows: dense training on raw + compressed data:
+  dense_training          one loss over raw and compressed rows, or raw and compressed parameters
+  condensation            fewer rows that teach as much: unique, herded, weighted
+  synthetic_rows          rows that never were: matched feature means, labels solved for
+Honest bytes:
+  packing                 codes of a few bits as bytes: element 0 in the low bits, or any library's order
+  tables                  embedding rows as bytes: low-bit codes, each row's scale and bias behind them
+  coding                  lossless: entropy, Huffman's bound, a range coder short enough to read
+  sparse                  mostly zero: bitmap, CSR, gaps, n of m, each with its exact bytes
+  break_even              which sparse encoding wins at which density, against the entropy bound
+  streams                 one array as bytes: packed, then through a lossless coder if that is shorter
+  container               the file itself: sections under checksums, written whole or not at all
+  tensors                 one tensor as a header entry and bytes, in the encoding that came out smallest
+  storage                 honest bytes: low-bit packing; save and load a compressed model
+Judging:
+  ties                    rows sorted by score, and the groups of equal scores in them
+  retrieval               is it among the first K? hit rate, recall, precision, overlap: expectations over ties
+  ranking                 where in the top K? NDCG, MRR, average precision: expectations over ties
+  classification          confusion matrix, accuracy, precision, recall, F1: averages and zero division named
+  probabilities           AUC, log loss, calibration error
+  metrics                 all measures of quality by one name, and how sure a difference is
+  cost                    bytes, multiply-adds, measured latency
+  report                  rows -> text, JSON, CSV; formatting only
+All of it together:
+  evaluation              how good a model is on a problem, and how good the best possible is
+  recipes                 the ways to make a model smaller, each a few lines over the files above
+  comparison              the main table: each recipe written, read back, judged and timed
+  verify                  is yours the same?
+  cli                     the command line
+"""
 
-__all__ = list(READING_ORDER)
+READING_ORDER = tuple(line.split()[0] for line in _MAP.splitlines() if line.startswith("  "))
+__doc__ = f"{__doc__}\n\nThe map, in reading order; each module opens with its idea, its letters, and what to read next.\n{_MAP}"
+__all__ = ["READING_ORDER", *READING_ORDER]
 __version__ = "0.1.0"
 
 

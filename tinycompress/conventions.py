@@ -318,7 +318,7 @@ class LearnedScale:
     form: Literal["chain", "residual", "fused"] = "chain"  # of the terms that sum to ds, equal but for rounding. chain: dy r and
     # -(dy s) (x / s) / s, as a chain of elementary derivatives leaves them, dx = (dy s) / s too; residual: dy (y - x) / s;
     # fused: the same, with y - x rounded once, and the code that decides what is clipped from x (1 / s) + z rounded once
-    sum: Literal["float64", "float32_lanes"] = "float64"  # of the terms; lanes: as torch adds contiguous float32 numbers
+    sum: Literal["float64", "float32_lanes"] = "float64"  # of float32 terms; lanes: as torch adds them if contiguous
     zero_point_forward: Literal["half_even", "toward_zero_plus_half"] = "half_even"  # how a fractional z becomes a code
     zero_point_backward: Literal["half_even", "toward_zero_plus_half"] = "half_even"  # trunc(z + 1/2)
     provenance: Provenance = OWN

@@ -27,7 +27,7 @@ from tinycompress.fused import fused_multiply_add
 from tinycompress.grids import Grid
 from tinycompress.quantization import fake_quantize, fake_quantize_backward
 from tinycompress.summation import float32_lanes
-from tinycompress.terms import terms
+from tinycompress.terms import floating, terms
 
 Array = npt.NDArray[Any]
 OWN_RULE = LearnedScale()
@@ -84,9 +84,9 @@ def learned_fake_quantize(
     >>> learned_fake_quantize(np.float32([0.3, 0.75, 9.0]), Grid(0.5, 0, -8, 7)).tolist()
     [0.5, 1.0, 3.5]
     """
-    rule, x = resolve(convention, LearnedScale), np.asarray(x)
-    elementwise = Elementwise(scaling=rule.scaling, clamp=rule.clamp)
-    return fake_quantize(x, _as_seen(grid, rule, rule.zero_point_forward, x.dtype, gradient_scale), elementwise)
+    rule, x = resolve(convention, LearnedScale), floating(x)
+    seen = _as_seen(grid, rule, rule.zero_point_forward, x.dtype, gradient_scale)
+    return fake_quantize(x, seen, _forward_rule(rule.scaling, rule.clamp))
 
 
 def learned_fake_quantize_backward(
@@ -109,8 +109,7 @@ def learned_fake_quantize_backward(
     >>> dx.tolist(), float(ds), float(dz)               # ds = (0 - .25) + (1 - 1.25) + 7
     ([1.0, 1.0, 0.0], 6.5, -1.0)
     """
-    rule, x, dy = resolve(convention, LearnedScale), np.asarray(x), np.asarray(dy)
-    x = x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
+    rule, x, dy = resolve(convention, LearnedScale), floating(x), floating(dy)
     if dy.shape != x.shape:
         raise ValueError(f"dy has shape {dy.shape} and x {x.shape}; the gradient of each y goes to its own x")
     seen = _as_seen(grid, rule, rule.zero_point_backward, x.dtype, gradient_scale)
@@ -126,7 +125,7 @@ def learned_fake_quantize_backward(
         below = outcome <= first if at_end else outcome < first
         above = outcome >= last if at_end else outcome > last
         inside = ~(below | above | np.isnan(x))
-        total = functools.partial(_sum_to, shape=s.shape, order=rule.sum)
+        total = functools.partial(_sum_to, shape=s.shape, order=rule.sum if x.dtype == np.float32 else "float64")
         if rule.form == "chain":  # y = fl(r s), v = fl(x / s): the derivative of each, in the order autograd visits them
             dr = dy * s
             dx = np.where(inside, dr / s, 0)
@@ -181,11 +180,17 @@ def learned_range_backward(
     >>> dx.tolist(), float(dlo), float(dhi)             # the range becomes [-1.5, 0]
     ([0.0, 0.0, 1.0, 1.0, 0.0], 2.0, 1.0)
     """
-    x, dy, rule = np.asarray(x), np.asarray(dy), resolve(convention, Elementwise)
-    dx = fake_quantize_backward(dy, x, grid, replace(rule, mask="range"))
+    x, dy, rule = floating(x), floating(dy), resolve(convention, Elementwise)
+    rule = rule if rule.mask == "range" else replace(rule, mask="range")
+    dx = fake_quantize_backward(dy, x, grid, rule)
     t = terms(grid, rule, x.dtype, x.ndim)
     outside = (_sum_to(np.where(x < t.low, dy, 0), np.shape(t.low)), _sum_to(np.where(x > t.high, dy, 0), np.shape(t.low)))
     return dx, *(d.astype(x.dtype).reshape(grid.scale.shape) for d in outside)  # type: ignore[return-value]
+
+
+@functools.cache
+def _forward_rule(scaling: Any, clamp: Any) -> Elementwise:
+    return Elementwise(scaling=scaling, clamp=clamp)
 
 
 def _as_seen(grid: Grid, rule: LearnedScale, rounding: str, dtype: Any, gradient_scale: float) -> Grid:

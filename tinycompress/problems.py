@@ -88,7 +88,8 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int = 99) 
 
     Shapes      -> Split, negatives (N, L): those of test row n are negatives[n]
     Convention  NAME.train.rating means NCF's three files, NAME.npz an archive; both bring their test items and negatives with
-                them, and the last item of each user's training part becomes the validation item. Any other file is split by
+                them, and the last item of each user's training part becomes the validation item, or, without times, a drawn
+                one, because such files are often sorted by item. Any other file is split by
                 leave-one-out, ties in time by file order, and the negatives are drawn.
     Raises      ValueError with file, line and what was expected there
     Source      He et al. 2017 (NCF, WWW), section 4.1
@@ -104,7 +105,7 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int = 99) 
     name = str(path)
     if name.endswith((".train.rating", ".npz")):
         whole, test, given = read_npz(path) if name.endswith(".npz") else read_ncf(name.removesuffix(".train.rating"))
-        rest = leave_one_out(whole)
+        rest = leave_one_out(whole) if whole.times is not None else leave_one_out(whole, "draw", rng)
         return Split(rest.train, rest.test, test), given
     split = leave_one_out(read(path))
     seen = seen_items(split.train, split.valid, split.test)

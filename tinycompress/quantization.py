@@ -23,7 +23,7 @@ from tinycompress import elementwise
 from tinycompress.conventions import Elementwise, get, resolve
 from tinycompress.grid_rules import choose_grid
 from tinycompress.grids import Grid, asymmetric_grid, symmetric_grid
-from tinycompress.terms import terms
+from tinycompress.terms import floating, terms
 
 __all__ = [
     "Grid", "Quantized", "asymmetric_grid", "choose_grid", "code_values", "dequantize", "fake_quantize", "fake_quantize_backward",
@@ -32,7 +32,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 OWN_RULE = Elementwise()
-BLOCK = 2**18  # numbers worked on at a time: the work buffer of 1 MB stays in a cache, and a block costs little beside its numbers
+BLOCK = 2**18  # numbers worked on at a time: 1 MB stays in a cache, and what a block costs is little beside its numbers
 
 
 def nearest_codes(x: Array, s: Any, z: Any, qmin: int, qmax: int) -> Array:
@@ -105,7 +105,7 @@ def quantize(
     >>> quantize(x, Grid(1.0, 1, -128, 127), "torch.quantize_per_tensor").tolist()
     [0, 2, 2, 4, 127]
     """
-    rule, x = _rule(convention, grid), _floating(x)
+    rule, x = _rule(convention, grid), floating(x)
     if rule.block:
         return _quantize_with_tail(x, grid, rule)
     open_ended = rule.clamp == "none"
@@ -160,7 +160,7 @@ def fake_quantize(
     >>> fake_quantize(np.float32([0.3, 0.75, -9.0]), Grid(0.5, 0, -8, 7)).tolist()
     [0.5, 1.0, -4.0]
     """
-    rule, x = _rule(convention, grid), _floating(x)
+    rule, x = _rule(convention, grid), floating(x)
     y = np.empty_like(x, subok=False)
     with np.errstate(all="ignore"):
         for block, out, t, buffer in _blocks(grid, rule, x, y):
@@ -184,7 +184,7 @@ def fake_quantize_backward(dy: npt.ArrayLike, x: npt.ArrayLike, grid: Grid, conv
     >>> fake_quantize_backward(np.float32([1, 1, 1]), np.float32([7.25, 7.5, -9.0]), Grid(1.0, 0, -8, 7)).tolist()
     [1.0, 0.0, 0.0]
     """
-    rule, x, dy = _rule(convention, grid), _floating(x), _floating(dy)
+    rule, x, dy = _rule(convention, grid), floating(x), floating(dy)
     if dy.shape != x.shape:
         raise ValueError(f"dy has shape {dy.shape} and x {x.shape}; the gradient of each y goes to its own x")
     dx = np.zeros_like(dy, subok=False)
@@ -199,14 +199,6 @@ def _rule(convention: Elementwise | str, grid: Grid) -> Elementwise:
     if rule.wide and grid.qmax - grid.qmin > 255:
         rule = get(rule.wide)
     return rule
-
-
-def _floating(x: npt.ArrayLike) -> Array:
-    """x as float32 or float64, without a copy where it is one of them."""
-    x = np.asarray(x)
-    if x.dtype in (np.float32, np.float64):
-        return x
-    return x.astype(np.float32 if x.dtype == np.float16 else np.float64)
 
 
 def _blocks(grid: Grid, rule: Elementwise, first: Array, *others: Array) -> Iterator[tuple[Any, ...]]:

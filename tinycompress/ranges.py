@@ -68,7 +68,7 @@ def fit_range(
         if rule.infinite == "largest":
             largest = np.finfo(np.float32).max
             low, high = np.clip(low, -largest, largest), np.clip(high, -largest, largest)
-    return low, high
+    return np.asarray(low), np.asarray(high)
 
 
 def choose_codes(bits: int, signed: bool, rule: GridRule, qmin: int | None = None, qmax: int | None = None) -> tuple[int, int]:

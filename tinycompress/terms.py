@@ -46,6 +46,21 @@ class Terms:
         return replace(self, **{k: a[along[k]] for k, a in arrays.items()})
 
 
+def floating(x: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return x as float32 or float64, without a copy where it is one of them.
+
+    Shapes      x (...): float16 -> float32, what is not floating -> float64
+    Source      this package
+
+    >>> floating(np.float16([0.5])).dtype, floating([1, 2]).dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    x = np.asarray(x)
+    if x.dtype in (np.float32, np.float64):
+        return x
+    return x.astype(np.float32 if x.dtype == np.float16 else np.float64)
+
+
 def terms(grid: Grid, rule: Elementwise, dtype: npt.DTypeLike, ndim: int) -> Terms:
     """Return what values of `ndim` dimensions and float `dtype` need of the grid.
 

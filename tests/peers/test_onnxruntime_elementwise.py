@@ -8,7 +8,9 @@ from tinycompress.quantization import dequantize, quantize
 onnx = pytest.importorskip("onnx")
 COUNT, GRIDS = 3_000, 40  # 120,000 values per operation and type
 HARD = np.float32([np.nan, np.inf, -np.inf, 1e30, -1e30, 3e9, -3e9, 2147483648, -2147483648, 1e-45, 0.0, -0.0])
-TYPES = {"UINT8": (0, 255), "INT8": (-128, 127), "UINT16": (0, 65535), "INT16": (-32768, 32767), "INT4": (-8, 7), "UINT4": (0, 15)}
+TYPES = {
+    "UINT8": (0, 255), "INT8": (-128, 127), "UINT16": (0, 65535), "INT16": (-32768, 32767), "INT4": (-8, 7), "UINT4": (0, 15),
+}  # fmt: skip
 IN_NUMPY = {"UINT8": np.uint8, "INT8": np.int8, "UINT16": np.uint16, "INT16": np.int16}
 
 
@@ -25,7 +27,8 @@ def model(op, kind, shape, axis=None):
     codes, attributes = getattr(TensorProto, kind), {} if axis is None else {"axis": axis}
     value = helper.make_tensor_value_info
     if op == "QuantizeLinear":
-        nodes = [helper.make_node(op, ["x", "s", "zc"], ["q"], **attributes), helper.make_node("Cast", ["q"], ["y"], to=TensorProto.INT32)]
+        cast = helper.make_node("Cast", ["q"], ["y"], to=TensorProto.INT32)
+        nodes = [helper.make_node(op, ["x", "s", "zc"], ["q"], **attributes), cast]
         ends = value("x", TensorProto.FLOAT, None), value("y", TensorProto.INT32, None)
     else:
         nodes = [helper.make_node("Cast", ["x"], ["q"], to=codes), helper.make_node(op, ["q", "s", "zc"], ["y"], **attributes)]

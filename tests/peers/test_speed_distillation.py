@@ -3,6 +3,7 @@
 CPU time of this thread, so that what else the machine does is not measured; each ratio is the median over rounds of pairs run
 back to back. Both start from float32 logits of both networks and end with the gradient of the student's.
 """
+
 import statistics
 import time
 

@@ -54,7 +54,8 @@ def figures():
     torch.set_num_threads(threads)
     for name, t in found.items():
         faster, slower = found["torch.fake_quantize"] / t, t / found["torch.quantize"]
-        print(f"\n{name:24s} {1e3 * t:7.3f} ms: torch.fake_quantize takes {faster:5.2f} times that, torch.quantize 1 / {slower:.2f}", end="")
+        print(f"\n{name:24s} {1e3 * t:7.3f} ms: {faster:5.2f} times as fast as torch.fake_quantize,", end="")
+        print(f" takes {slower:5.2f} times as long as torch.quantize", end="")
     return found
 
 

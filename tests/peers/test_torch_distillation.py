@@ -3,6 +3,7 @@
 Peers' losses are written out here in torch from their formulas, epsilons included, so that automatic differentiation gives the
 gradient that their users get.
 """
+
 import warnings
 
 import numpy as np
@@ -16,13 +17,24 @@ from tinycompress.binary_distillation import binary_kd_loss, binary_kd_loss_back
 from tinycompress.decoupled_distillation import decoupled_kd_loss, decoupled_kd_loss_backward  # noqa: E402
 from tinycompress.distillation import distillation_loss, distillation_loss_backward, smooth_labels, split_alpha  # noqa: E402
 from tinycompress.feature_distillation import (  # noqa: E402
-    angle_loss, angle_loss_backward, distance_loss, distance_loss_backward, hint_loss, hint_loss_backward,
+    angle_loss,
+    angle_loss_backward,
+    distance_loss,
+    distance_loss_backward,
+    hint_loss,
+    hint_loss_backward,
 )  # fmt: skip
 from tinycompress.ranking_distillation import positional_loss, positional_loss_backward, ranking_kd_loss, ranking_kd_loss_backward  # noqa: E402
 from tinycompress.relaxed_ranking import relaxed_ranking_loss, relaxed_ranking_loss_backward  # noqa: E402
 from tinycompress.similarity_distillation import (  # noqa: E402
-    congruence_loss, congruence_loss_backward, correlation_kd_loss, correlation_kd_loss_backward, gram_loss, gram_loss_backward,
-    neighbour_loss, neighbour_loss_backward,
+    congruence_loss,
+    congruence_loss_backward,
+    correlation_kd_loss,
+    correlation_kd_loss_backward,
+    gram_loss,
+    gram_loss_backward,
+    neighbour_loss,
+    neighbour_loss_backward,
 )  # fmt: skip
 from tinycompress.soft_targets import kd_loss, kd_loss_backward  # noqa: E402
 
@@ -66,7 +78,9 @@ def test_kl_div(temperature, reduction, seed):
     assert_same(kd_loss(*arguments), [kd_loss_backward(*arguments)], lambda zs: temperature**2 * form(zs), z_s)
 
 
-@pytest.mark.parametrize("divergence", ["reverse_kl", "jensen_shannon", "cross_entropy", "squared_logits", "squared_probabilities"])
+@pytest.mark.parametrize(
+    "divergence", ["reverse_kl", "jensen_shannon", "cross_entropy", "squared_logits", "squared_probabilities"]
+)
 def test_other_divergences(divergence):
     z_s, z_t, _ = logits(7)
     t = torch.tensor(z_t) / 2
@@ -135,6 +149,7 @@ def test_decoupled(classes):
 def test_clicks():
     z_s, z_t = (z[:, 0] for z in logits(6)[:2])
     for t in (0.5, 1.0, 4.0):
+
         def form(zs, t=t):
             return F.binary_cross_entropy_with_logits(zs / t, torch.sigmoid(torch.tensor(z_t) / t))
 
@@ -231,7 +246,10 @@ def test_gram(zero):
         return F.normalize(x @ x.T)
 
     assert_same(
-        gram_loss(f, t, 1e-12), [gram_loss_backward(f, t, 1e-12)], lambda x: ((unit(torch.tensor(t)) - unit(x)) ** 2).sum() / 25, f
+        gram_loss(f, t, 1e-12),
+        [gram_loss_backward(f, t, 1e-12)],
+        lambda x: ((unit(torch.tensor(t)) - unit(x)) ** 2).sum() / 25,
+        f,
     )
 
 

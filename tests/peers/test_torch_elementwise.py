@@ -15,7 +15,9 @@ from tinycompress.quantization import dequantize, fake_quantize, fake_quantize_b
 from tinycompress.summation import float32_lanes
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(not torch.__version__.startswith("2.13."), reason=f"presets are of torch 2.13, not {torch.__version__}")
+pytestmark = pytest.mark.skipif(
+    not torch.__version__.startswith("2.13."), reason=f"presets are of torch 2.13, this is {torch.__version__}"
+)
 COUNT = 2_000  # values per grid
 GRIDS = 60  # grids per operation: 120,000 values
 HARD = np.float32([np.nan, np.inf, -np.inf, 1e30, -1e30, 3e9, -3e9, 9.3e18, 1e-45, -1e-45, 0.0, -0.0])
