@@ -7,6 +7,9 @@ training avoid what the training part holds and nothing else. Where some test it
 are also given on those that were: a scorer that simply prefers unseen items can look good overall.
 """
 import argparse
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: two threads wait for each other on small matrices
 
 import numpy as np
 
