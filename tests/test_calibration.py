@@ -206,6 +206,15 @@ def test_divergence_is_zero_at_equality_and_never_below(counts):
     assert divergence(p, np.zeros(8)) == np.inf
 
 
+def test_close_divergences_are_told_apart():
+    counts = np.round(1e5 * np.exp(-np.abs(np.arange(-256, 256) + 0.5) / 32)).astype(int)
+    counts[-1] = 1
+    lo, hi = divergence_cut(counts, np.arange(-256.0, 257.0), 64)
+    chosen = slow_divergence(counts, int(lo) + 256, int(hi) + 256, 64)
+    near = [slow_divergence(counts, 256 - half, 256 + half, 64) for half in range(int(hi) - 12, min(int(hi) + 13, 257))]
+    assert 0 < chosen <= min(near) + 2.0**-40 and sorted(near)[3] - chosen < 1e-3  # several windows within a thousandth
+
+
 def test_an_outlier_is_cut_off():
     x = np.append(np.random.default_rng(0).normal(size=20000), 100.0)
     assert Histogram(percent=99.99).observe(x).range()[1] < 5

@@ -1,7 +1,7 @@
 """What other libraries answered, number by number, from the public functions by their conventions' names.
 
 The measured cases beside the project are run where that folder exists; those that the project needs are in
-tests/cases/elementwise.json, with their builds, and run always. A case that no rule reproduces is listed in MISSES with its reason,
+tests/cases/elementwise.json, with their builds, and run always. A case that no rule reproduces is in MISSES with its reason,
 and must then really differ.
 """
 import json

@@ -1,7 +1,7 @@
 """Scales, zero points and ranges that other libraries answered with, from the public functions by their conventions' names.
 
 The measured cases beside the project are run where that folder exists; those the project needs are in tests/cases/grids.json,
-with their builds, and run always. A case that no rule reproduces is listed in MISSES with its reason, and must then really differ.
+with their builds, and run always. A case that no rule reproduces is listed in MISSES with its reason; there is none so far.
 """
 
 import json
@@ -82,7 +82,7 @@ def quantized_decomposed_symmetric(inputs, params, output, peer):
 def compute_scale_zp(inputs, params, output, peer):
     grid = choose_grid(
         inputs["rmin"], inputs["rmax"], 8, params["qtype"] == "INT8", "onnxruntime.compute_scale_zp",
-        symmetric=params["symmetric"], reduce_range=params["reduce_range"],
+        symmetric=params["symmetric"], reduce_range=params["reduce_range"], min_real_range=params["min_real_range"] or 0.0,
     )  # fmt: skip
     return scale_and_zero(grid, output) and (grid.qmin, grid.qmax) == (params["qmin"], params["qmax"])
 

@@ -34,6 +34,7 @@ def test_a_code_is_zero_at_its_zero_point():
     assert cost.nonzero({"w0": integer_tensor(codes, np.array([3, 5]), axis=0)}) == 2
     assert cost.nonzero({"w0": integer_tensor(codes, np.array([3, 3, 5]), axis=1)}) == 3
     assert cost.nonzero({"w0": integer_tensor(codes, np.array([3, 3, 5]), axis=-1)}) == 3
+    assert cost.nonzero({"w0": integer_tensor(codes, np.array([3]))}) == 3  # one zero point in an array
     assert cost.parameters({"w0": integer_tensor(codes, 0)}) == 6
     assert cost.multiply_adds({"w0": integer_tensor(codes, 3)}, skip_zeros=True) == 3
 
@@ -43,7 +44,7 @@ def test_multiply_adds():
     assert cost.multiply_adds(MODEL, skip_zeros=True) == 3 + 3
     assert cost.multiply_adds(MODEL, bag_length=3.5) == 9 + 2.5 * 2
     assert cost.multiply_adds(MODEL, bag_length=0) == 9
-    assert cost.bit_operations(cost.multiply_adds(MODEL), 8, 32) == 9 * 256
+    assert cost.bit_operations(cost.multiply_adds(MODEL), 8, 32) == 9 * 256 and cost.bit_operations(9, 1, 1) == 9
     for call, says in (
         (lambda: cost.multiply_adds(MODEL, bag_length=-1), "bag_length is -1"),
         (lambda: cost.multiply_adds({"w0": np.ones(3)}), r"w0 is \(3,\)"),
@@ -87,6 +88,8 @@ def test_latency_is_median_and_p95_of_the_measured_calls(clock):
     assert [on for _, on in clock.log] == [True] * 2 + [False] * 20 and gc.isenabled()
     assert cost.measure_latency(clock.work("f", 600), repeats=1, warmup=0, calls=3).median == pytest.approx(600e-9)
     assert len(clock.log) == 22 + 3
+    assert cost.measure_latency(clock.work("f", 5)).n == 30 and len(clock.log) == 25 + 33
+    assert cost.compare_latency(clock.work("f", 5), clock.work("g", 5)).first.n == 30 and len(clock.log) == 58 + 2 * 33
 
 
 def test_two_functions_are_measured_in_turn(clock):

@@ -87,6 +87,26 @@ def test_divergences_in_float64(kind, logits, temperature):
     assert (abs(ours[0] - slope) <= 2.0**-37 * abs(slope).max() + 4 * noise * (1 + abs(math.log(noise)))).all()
 
 
+@pytest.mark.parametrize("exponent", range(-30, -1, 4))
+def test_close_rows_keep_their_digits(exponent):
+    """Here d is exact, so that only its function is judged: K is d^2 / 6 and smaller, and still good to a few roundings."""
+    student, teacher = np.array([[1.0, 0.0, -0.5]]) * 2.0**exponent, np.array([[0.0, 0.0, 0.5]]) * 2.0**exponent
+    for kind in ("forward_kl", "reverse_kl", "jensen_shannon"):
+        exact = float(divergence(student[0], teacher[0], 1.0, kind)[0])
+        assert abs(DIVERGENCES[kind](student, teacher, 1.0)[0][0] - exact) <= 64 * 2.0**-53 * exact
+
+
+def test_rows_far_apart_in_one_block():
+    """The block's maximum is another row's: what is small beside it must not count as nothing beside its own row."""
+    teacher = np.array([[0.0, 0.0, 0.0], [-450.0, -750.0, -451.0], [-735.0, -735.5, -735.25]])
+    student = np.array([[0.0, 1.0, 0.0], [-450.0, -151.0, -455.0], [-735.0, -736.0, -733.0]])
+    loss, gradient = kd_loss_and_gradient(student, teacher, 1.0, "sum")
+    alone = [kd_loss_and_gradient(s[None], t[None], 1.0, "sum") for s, t in zip(student, teacher, strict=True)]
+    assert math.isclose(loss, sum(a[0] for a in alone), rel_tol=1e-12)
+    assert np.allclose(gradient, np.concatenate([a[1] for a in alone]), rtol=0, atol=1e-12)
+    assert math.isclose(loss, 3 * float(exact_kd_loss(student, teacher, 1.0)), rel_tol=1e-12)
+
+
 def test_huge_float32_logits_stay_finite():
     rng = np.random.default_rng(0)
     student, teacher = (rng.choice([-1e4, 0, 1, 1e4], (50, 6)).astype(np.float32) for _ in range(2))
@@ -297,7 +317,8 @@ def test_columns_of_one_logit_keep_their_shape():
 
 SOFT_AT_4 = {
     "hinton": None, "RepDistiller.DistillKL": 0.251594, "mdistiller.kd_loss": 0.251594,
-    "ModelOpt.LogitsDistillationLoss": 0.251594, "sparseml.kd": 0.251594, "torchdistill.KDLoss": 0.251594, "TextBrewer.kd_ce_loss": 1.064870, "TextBrewer.kd_mse_loss": None,
+    "ModelOpt.LogitsDistillationLoss": 0.251594, "sparseml.kd": 0.251594, "torchdistill.KDLoss": 0.251594,
+    "TextBrewer.kd_ce_loss": 1.064870, "TextBrewer.kd_mse_loss": None,
     "paddleslim.soft_label": 1.064870, "DistilBERT": 0.251594, "keras.example": 0.251594, "keras.example.2020": 0.015725,
     "torch.kl_div.batchmean": 0.015725, "torch.kl_div.mean": 0.005242, "torch.kl_div.sum": 0.031449,
 }  # fmt: skip

@@ -278,6 +278,7 @@ def test_named_rules_answer_with_a_usable_grid(name, x, bits, signed, symmetric)
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_name_is_only_values(name):
+    assert choose_grid(-1.0, 2.0, convention=name, symmetric=None, narrow=None) == choose_grid(-1.0, 2.0, convention=name)
     own = replace(get(name), provenance=GridRule().provenance)
     for lo, hi in ((-1.0, 2.0), (0.5, 2.0), (-2.0, -0.5)):
         assert choose_grid(lo, hi, convention=own) == choose_grid(lo, hi, convention=name)
@@ -327,6 +328,17 @@ def test_nan_and_infinity_by_rule():
         choose_grid(np.nan, 1.0, convention="torch._choose_qparams_per_tensor")
 
 
+def test_zero_points_tell_the_rules_apart():
+    lo, hi = -0.50000006, 65534.5  # s = 1: torch rounds lo / s, others the float32 sum with qmin, which is a tie
+    names = ("torch.MinMaxObserver", "onnx.reference.DynamicQuantizeLinear", "tf.fake_quant.Nudge")
+    assert [int(choose_grid(lo, hi, 16, convention=name).zero_point) for name in names] == [-32767, -32768, -32768]
+    lo, hi = -25.625, 25.625  # 127.5 with the float64 scale, below it with the float32 one
+    assert choose_grid(lo, hi, 8, False, "onnxruntime.compute_scale_zp").zero_point == 128
+    assert choose_grid(lo, hi, 8, False, "onnxruntime.compute_scale_zp", zero_scale="stored").zero_point == 127
+    tiny = choose_grid(-1e-10, 1e-10, convention="compressed_tensors.calculate_qparams")
+    assert tiny.scale == np.float32(2e-10) / np.float32(255)  # below its least scale, which only stands in for 0
+
+
 def test_one_sided_ranges_by_rule():
     fbgemm = choose_grid(0.5, 2.0, convention="fbgemm.ChooseQuantizationParams", symmetric=True)
     assert (fbgemm.scale, fbgemm.zero_point) == (np.float32(2 / 255), -128)  # one-sided: not symmetric after all
@@ -336,6 +348,8 @@ def test_one_sided_ranges_by_rule():
         for name in (torch, fbgemm)
     ]
     assert zeros == [34, 35]  # errors compared with - and with +: the same tie is seen from opposite ends
+    power = choose_grid(-1e-10, 1e-10, 8, False, fbgemm, power_of_two=True)  # 1 / 2^40, but 1 << 40 is 1 << 8 on x86
+    assert power.scale == 2.0**-8
     awq = choose_grid(0.5, 1.2, 4, False, "awq.pseudo_quantize_tensor")
     assert awq.zero_point == 0 and awq.high < 0.71  # not widened, z clamped: what lies above saturates
     gptq = choose_grid(0.5, 1.2, 4, False, "gptq.Quantizer", symmetric=True)

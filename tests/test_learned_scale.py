@@ -169,6 +169,24 @@ def test_a_range_is_shifted_until_zero_has_a_code(lo, hi, low, high):
     assert y.tolist() == np.float32([low, high]).tolist()
 
 
+def test_the_nudged_zero_point_is_decided_in_float32():
+    """s = fl((hi - lo) / n), z = clip(half_away(fl(qmin - fl(lo / s)))): ranges like [-1, 1], where z is a tie but for roundings."""
+    rng, ties = np.random.default_rng(0), 0
+    for i in range(600):
+        n = np.float32(255 if i % 2 else 15)
+        k = int(rng.integers(0, int(n))) + 0.5  # z would be k exactly
+        width = np.float32(rng.uniform(0.1, 10))
+        lo, hi = np.float32(-k / n * width), np.float32((n - k) / n * width)
+        s = (hi - lo) / n
+        exact = np.float32(0) - lo / s
+        z = min(max(float(np.floor(exact + np.float64(0.5))), 0), float(n))
+        ties += exact % 1 == 0.5
+        low = np.float32(-z * float(s))
+        y = fake_quantize(np.float32([-1e9]), range_grid(lo, hi, 0, int(n)), "tf.fake_quant_with_min_max_vars")
+        assert float(y[0]) == float(low)
+    assert ties > 50
+
+
 def test_without_nudging_the_ends_are_the_stated_ones_to_the_last_bit():
     rng = np.random.default_rng(0)
     lo, hi = -rng.uniform(0, 5, 500).astype(np.float32), rng.uniform(0, 5, 500).astype(np.float32)

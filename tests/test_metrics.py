@@ -85,7 +85,7 @@ RANKING = ["hit_rate", "recall_at_k", "precision_at_k", "ndcg", "mrr", "average_
 
 
 @pytest.mark.parametrize("name, keywords, of_order", DEFINITIONS, ids=IDS)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(row=ranked_rows())
 def test_brute_force_over_all_orders(name, keywords, of_order, row):
     scores, relevance, mask, k = row
@@ -97,6 +97,33 @@ def test_brute_force_over_all_orders(name, keywords, of_order, row):
     for rule, value in exact.items():
         received = metric(scores, relevance, k, rule, mask=mask, **keywords)
         assert abs(Fraction(received) - value) <= Fraction(bound(scores.size)), (rule, received, float(value))
+
+
+def small_rows():
+    """Every row of up to 2 candidates above a tie of 2 to 4, and one below: relevance of those above, of the tied, below."""
+    for above in itertools.chain.from_iterable(itertools.product([0, 1], repeat=g) for g in range(3)):
+        for t in range(2, 5):
+            for r in range(t + 1):
+                yield list(above), [1] * r + [0] * (t - r), [(len(above) + r) % 2]
+
+
+@pytest.mark.parametrize("name, keywords, of_order", DEFINITIONS, ids=IDS)
+def test_every_small_row(name, keywords, of_order):
+    rows = list(small_rows())
+    shape = len(rows), 7
+    scores, relevance, mask = np.zeros(shape), np.zeros(shape, int), np.zeros(shape, bool)
+    for i, (above, tied, below) in enumerate(rows):
+        scores[i, : len(above)] = range(9, 9 - len(above), -1)
+        scores[i, len(above) : len(above) + len(tied)] = 1
+        relevance[i, : len(above) + len(tied) + 1] = above + tied + below
+        mask[i, : len(above) + len(tied) + 1] = True
+    for k in range(1, 8):
+        received = getattr(metrics, name)(scores, relevance, k, mask=mask, average=None, **keywords)
+        for value, (above, tied, below) in zip(received, rows, strict=True):
+            places = list(itertools.combinations(range(len(tied)), sum(tied)))  # equally likely, for the relevant among the tied
+            ordered = ([*above, *(float(i in chosen) for i in range(len(tied))), *below] for chosen in places)
+            exact = sum(of_order([float(v) for v in y], k) for y in ordered) / len(places)
+            assert abs(Fraction(value) - exact) <= Fraction(bound(7)), (above, tied, below, k)
 
 
 @settings(max_examples=40)

@@ -236,6 +236,35 @@ def test_wide_codes_subtract_exactly():
     assert dequantize(q, grid, Elementwise(dequantize="difference_int32"), np.float64).tolist()[0] == -(2.0**31) + 4  # wraps
 
 
+def test_wide_codes_subtract_before_they_are_rounded():
+    q, grid = np.array([2**24 + 1], np.int32), Grid(1.0, 1, -(2**31), 2**31 - 1)
+    assert dequantize(q, grid).tolist() == [2.0**24]  # in float32, 2^24 + 1 would be 2^24 before the difference
+    assert dequantize(q, grid, Elementwise(dequantize="difference_float")).tolist() == [2.0**24 - 1]
+
+
+def test_int64_holds_up_to_two_to_the_63():
+    x = np.float32([2.0**62, 9.2e18, 2.0**63, -(2.0**63), -9.3e18])
+    y = fake_quantize(x, Grid(1.0, 0, -128, 127), Elementwise(saturation="int64_first"))
+    assert y.tolist() == [127, 127, -128, -128, -128]
+
+
+def test_wide_zero_points_are_added_exactly():
+    """2^24 + 1 is the first integer that float32 skips."""
+    grid = Grid(1.0, 2**24 + 1, -(2**31), 2**31 - 1)
+    for name in (Elementwise(), "onnxruntime.QuantizeLinear", "onnx.reference.QuantizeLinear"):
+        assert quantize(np.float32([0, 2, -4]), grid, name).tolist() == [2**24 + 1, 2**24 + 3, 2**24 - 3]
+
+
+def test_a_fractional_zero_point_keeps_its_fraction_and_the_product_is_rounded_once():
+    rng = np.random.default_rng(0)
+    s, z, x = np.float32(rng.uniform(0.1, 1, 200)), np.float32(rng.uniform(0, 255, 200)), np.float32(rng.normal(0, 60, (200, 5)))
+    y = fake_quantize(x, Grid(s, z, 0, 255, axis=0), "torch.fake_quantize_per_channel_affine")
+    wide_s, wide_z = s.astype(float)[:, None], z.astype(float)[:, None]
+    codes = np.rint(y / wide_s + wide_z)
+    assert np.array_equal(((codes - wide_z) * wide_s).astype(np.float32), y)
+    assert not np.array_equal((codes.astype(np.float32) - z[:, None]) * s[:, None], y)
+
+
 # ---- what no code can hold ----
 
 

@@ -85,6 +85,19 @@ def test_numbers_keep_three_digits_where_they_are_small_and_an_exponent_where_th
     row = Row("x", 10**9, 999_999_999, None, 0.01234, 123.0, latency_ms=0.0, speedup=123456.0)
     facts = ["x", "1.000e+09", "999,999,999", "-", "0.0123", "1.2e+02", *["-"] * 7, "0.00", "1.2e+05"]
     assert to_text([row]).split("\n")[2].split() == facts
+    row = Row("x", ratio=1e5, accuracy=100.0, precision=99.5, latency_ms=1.0, speedup=99999.0)
+    facts = ["x", "-", "-", "-", "1.0e+05", "1.0e+02", "99.5000", *["-"] * 6, "1.00", "99999.00"]
+    assert to_text([row]).split("\n")[2].split() == facts
+
+
+def test_a_long_name_gives_way_to_the_numbers():
+    name = "pruned, quantized, distilled, folded, rotated and coded " * 3
+    first, second, *lines = to_text([Row(name), Row(name, 10**15, latency_ms=12345.6)]).split("\n")
+    assert "top-10" in first and "@10" in second
+    assert max(map(len, [first, second, *lines])) == 160
+    shown = lines[0].split("..")[0]
+    assert len(shown) > 30 and name.startswith(shown) and lines[0][len(shown) : len(shown) + 4] == "..  "
+    assert to_text([Row("n" * 40)]).split("\n")[2].startswith("n" * 40 + "  ")
 
 
 def test_written_whole(tmp_path):

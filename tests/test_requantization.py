@@ -138,7 +138,8 @@ def test_shapes_and_dtypes():
     "arguments, words",
     [
         (([2**31], 0.5, 0, 0, 255), "beyond int32"),
-        (([1.0], 0.5, 0, 0, 255), "float64"),
+        (([1.0], 0.5, 0, 0, 255, "gemmlowp"), "float64"),
+        (([float("nan"), 1.0], 0.5, 0, 0, 255), "1 of 2 sums"),
         (([1], float("nan"), 0, 0, 255), "finite"),
         (([1], 1e39, 0, 0, 255), "finite"),
         (([1], 0.5, 0, 5, 5), "two codes"),
@@ -153,6 +154,11 @@ def test_shapes_and_dtypes():
 def test_refusals_say_both_values(arguments, words):
     with pytest.raises(ValueError, match=words):
         requantize(*arguments)
+
+
+def test_sums_may_hold_a_float_bias():
+    """FBGEMM's example: sums 1, 3, 5, 9 and biases 0.5, 0.5, 0.25, -0.5 in units of s_x s_w, times one half."""
+    assert requantize(np.float32([1.5, 3.5, 5.25, 8.5]), 0.5, 0, 0, 255, "fbgemm.linear").tolist() == [1, 2, 3, 4]
 
 
 def test_a_fixed_point_multiplier_can_be_given():

@@ -80,7 +80,7 @@ def test_stochastic_rounds_up_as_often_as_the_fraction_says():
     assert r.dtype == np.float32 and set((r - np.floor(x)).tolist()) == {0.0, 1.0}
     error = (r.astype(float) - x).reshape(4, -1).mean(axis=1)
     fraction = (x - np.floor(x)).reshape(4, -1)[:, 0].astype(float)
-    # a mean of n draws of variance f (1 - f) lies within 5 standard deviations but for one seed in a million, and this one is fixed
+    # a mean of n draws of variance f (1 - f) lies within 5 standard deviations but for one seed in a million; this one is fixed
     assert (np.abs(error) < 5 * np.sqrt(fraction * (1 - fraction) / 40_000)).all()
 
 
@@ -176,6 +176,22 @@ def test_fused_at_the_ends_of_float32():
     c = np.float32([1e-45, 0, -1e-45, 1, 1, -np.inf, 0, 2.0**-149])
     exact = [fused_exactly(*v, "float32") for v in zip(a, b, c, strict=True)]
     np.testing.assert_array_equal(fused_multiply_add(a, b, c), np.array([float(v) for v in exact], np.float32))
+
+
+def test_fused_where_two_roundings_part_below_the_normal_numbers():
+    """(1 + e)(1 - e + e^2) = 1 + e^3: a subnormal tie and a hair, which float64 loses beside c."""
+    e = 2.0**-12
+    a, b, c = np.float32((1 + e) * 2.0**-75), np.float32((1 - e + e * e) * 2.0**-75), np.float32(2.0**-127)
+    with np.errstate(under="ignore"):
+        twice = np.float32(float(a) * float(b) + float(c))
+    assert float(fused_multiply_add(a, b, c)) == float(fused_exactly(a, b, c, "float32")) == float(twice) + 2.0**-149
+
+
+def test_fused_where_two_roundings_part_in_float64():
+    """1 + 2^-53 is a tie; the e^3 beside it, far below, decides."""
+    e = 2.0**-26
+    once = fused_multiply_add((1 + e) * 2.0**-53, 1 - e + e * e, 1.0)
+    assert float(once) == float(fused_exactly((1 + e) * 2.0**-53, 1 - e + e * e, 1.0, "float64")) == 1 + 2.0**-52
 
 
 def test_fused_shapes():

@@ -116,6 +116,7 @@ class GridRule:
     reduce_range: bool = False  # one bit fewer, against overflow of int16 sums: floor(qmin / 2) ... floor(qmax / 2)
     reduced_top: Literal["half", "minus_qmin_from_8_bits"] = "half"  # or a signed range as long above zero as below
     widen: Literal[True, False, "below"] = True  # the range holds 0.0, which then has an exact code; below: only lo moves
+    min_real_range: float = 0.0  # hi is raised to lo + this, before the range is mirrored
     symmetric_scale: Literal[
         "qmax",  # absmax / (qmax - z): both ends fit, the lowest code is a spare
         "half_range",  # absmax / (n / 2): +absmax lies half a step beyond qmax
@@ -263,17 +264,17 @@ class Elementwise:
     zero_point: Literal[
         "after",  # q = r + z
         "inside",  # v = fl(fl(x / s) + z), q = r: ties fall otherwise where z is odd
-        "inside_fma",  # v = fl(x (1 / s) + z), rounded once
+        "inside_fma",  # v = fl(x fl(1 / s) + z), product and sum rounded once
         "after_unless_float",  # after where the grid's z is an integer, inside_fma where it is of a floating dtype
     ] = "after"
-    nudge: Literal["as_given", "half_even", "half_away"] = "as_given"  # rounds a fractional z and clips it to the codes, so that
-    # 0.0 has one; the range shifts with it
+    nudge: Literal["as_given", "half_even", "half_away"] = "as_given"  # how a z of floating dtype becomes a code, so that 0.0 has
+    # one: round(fl(qmin - fl(value of qmin / s))), clipped to the codes; the range shifts with it
     rounding: Literal[
         "half_even", "half_away", "half_up", "half_down", "toward_zero", "floor", "ceil",
         "half_up_by_adding", "half_even_above_zero", "stochastic",
     ] = "half_even"  # fmt: skip
-    clamp: Literal["after_rounding", "before_rounding", "input", "none"] = "after_rounding"  # before: v is clipped, NaN-free and
-    # monotone rules give the same code; input: x is clipped to the values of qmin and qmax; none: codes go where they go
+    clamp: Literal["after_rounding", "before_rounding", "input", "none"] = "after_rounding"  # before_rounding: v is clipped, and
+    # since the ends are whole the code is the same; input: x is clipped to the values of qmin and qmax; none: codes pass the ends
     saturation: Literal[
         "saturate",  # clipped in floating point, then cast
         "int32_first",  # cast first: what int32 cannot hold is -2^31, as x86 has it; z is added to that and wraps
@@ -319,8 +320,10 @@ class LearnedScale:
     # -(dy s) (x / s) / s, as a chain of elementary derivatives leaves them, dx = (dy s) / s too; residual: dy (y - x) / s;
     # fused: the same, with y - x rounded once, and the code that decides what is clipped from x (1 / s) + z rounded once
     sum: Literal["float64", "float32_lanes"] = "float64"  # of float32 terms; lanes: as torch adds them if contiguous
-    zero_point_forward: Literal["half_even", "toward_zero_plus_half"] = "half_even"  # how a fractional z becomes a code
-    zero_point_backward: Literal["half_even", "toward_zero_plus_half"] = "half_even"  # trunc(z + 1/2)
+    zero_point_backward: Literal[
+        "half_even",  # a fractional z becomes a code as in the forward pass
+        "trunc_plus_half_per_tensor",  # trunc(z + 1/2) where one scale serves all of x, half_even where each channel has its own
+    ] = "half_even"
     provenance: Provenance = OWN
 
     def __post_init__(self) -> None:

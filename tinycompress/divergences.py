@@ -199,14 +199,14 @@ def compare(student_logits: Array, teacher_logits: Array, temperature: float) ->
         p_t = np.exp(a)
         total = p_t.sum(axis=1, keepdims=True)
         p_t /= total
-        for _ in range(2):  # the second pass removes what the rounding of the first mean left
-            d -= np.where(p_t > 0, p_t * d, 0).sum(axis=1, keepdims=True)
+        d -= np.where(p_t > 0, p_t * d, 0).sum(axis=1, keepdims=True)
         log_p_s = a + d - np.log(total)  # up to K
         top = log_p_s.max(axis=1, keepdims=True)
         large = top + np.log(np.exp(log_p_s - top).sum(axis=1, keepdims=True))
         small = np.log1p(_bregman(p_t, np.exp(log_p_s), d).sum(axis=1, keepdims=True))  # (2)
         k = np.where(large > 1, large, small)
-        return p_t, np.exp(log_p_s - k), d - k, k[:, 0]
+        p_s = np.exp(log_p_s - k)
+        return p_t, p_s / p_s.sum(axis=1, keepdims=True), d - k, k[:, 0]  # a large k is itself rounded: make p_s sum to 1
 
 
 def _entropy(logits: Array, temperature: float) -> Double:

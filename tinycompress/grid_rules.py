@@ -12,15 +12,14 @@ Read next: quantization, calibration.
 """
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tinycompress.conventions import GridRule, resolve
+from tinycompress.conventions import GridRule
 from tinycompress.grids import Array, Grid, divide_width, value_range
-from tinycompress.ranges import choose_codes, fit_range, is_mirrored
+from tinycompress.ranges import changed_rule, choose_codes, fit_range, is_mirrored
 from tinycompress.rounding import ROUNDINGS
 
 OWN = GridRule()
@@ -39,8 +38,8 @@ def choose_grid(
     Bound       as for symmetric_grid and asymmetric_grid, whose rule is the default
     Limits      (1) is 0 or infinite for flat, tiny or huge ranges: GridRule.degenerate and .infinite say what then
     Convention  lo and hi go through fit_range first. `changes` replace fields of the rule: symmetric=True, narrow=False,
-                reduce_range=True, floor=2**-12, ...; qmin and qmax replace the codes that bits and signed would give. A rule
-                that answers with a zero, negative, infinite or NaN scale gives an unchecked Grid
+                reduce_range=True, floor=2**-12, ... (None: as the rule has it); qmin and qmax replace the codes that bits and
+                signed would give. A rule that answers with a zero, negative, infinite or NaN scale gives an unchecked Grid
     Raises      ValueError as fit_range does, or if z is 0 / 0 and the rule does not say what becomes of it
     Source      conventions.toml, kind grid_rule: each library's own
 
@@ -50,7 +49,7 @@ def choose_grid(
     >>> choose_grid(-1.0, 2.0, convention="onnxruntime.compute_scale_zp", symmetric=True).scale == np.float32(2 / 127)
     np.True_
     """
-    rule = replace(resolve(convention, GridRule), **changes)
+    rule = changed_rule(convention, changes)
     qmin, qmax = choose_codes(bits, signed, rule, qmin, qmax)
     low, high = fit_range(lo, hi, bits, signed, rule, qmin=qmin, qmax=qmax)
     with np.errstate(all="ignore"):  # on purpose: each rule says what becomes of 0 / 0, overflow and underflow
@@ -84,7 +83,7 @@ def grid_for(
     >>> grid.scale == np.float32(1 / 255)
     np.True_
     """
-    rule = replace(resolve(convention, GridRule), **changes)
+    rule = changed_rule(convention, changes)
     lo, hi = value_range(x, axis, ignore_nan=rule.nan == "ignore")
     return choose_grid(lo, hi, bits, signed, rule, axis=axis, qmin=qmin, qmax=qmax)
 

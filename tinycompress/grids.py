@@ -183,7 +183,8 @@ def asymmetric_grid(x: npt.ArrayLike, bits: int = 8, axis: int | None = None, si
                 off by s / 2. At an end, z rounded by half a step pushes the end at most half a step beyond the last code, where
                 clipping replaces rounding: s / 2 again, not s. (3) errs by 2 and (4) by 3 roundings of 2^-24 n steps; the
                 last term as in symmetric_grid
-    Limits      hi - lo above float32 (data from -3e38 to 3e38): both halved first, so that s stays finite and exact
+    Limits      hi - lo above float32 (data from -3e38 to 3e38): both halved first, so that s stays finite and exact. A value
+                beyond 1 - 1/n of the largest float32 may have its code half a step further out, which float32 does not hold
     Convention  no width (zero or empty x, or (3) rounds to 0): s = 1.0, z = 0
     Raises      ValueError if bits is outside 2 ... 16 or x is not finite
     Source      Jacob et al. 2018 (arXiv 1712.05877), section 3; zero as a code: Krishnamoorthi 2018, section 2.1

@@ -16,7 +16,7 @@ multiply-add, is an integer of magnitude <= K A B; all of them are exact in a fl
 
 Longer sums are cut into blocks of that many terms and the blocks added in int64.
 
-Not here: a whole layer or network (integer_layers). Read next: requantization, integer_layers.
+Not here: a whole layer or network (integer_layers, integer_network). Read next: dynamic, integer_layers.
 """
 
 from __future__ import annotations

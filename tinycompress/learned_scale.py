@@ -85,7 +85,7 @@ def learned_fake_quantize(
     [0.5, 1.0, 3.5]
     """
     rule, x = resolve(convention, LearnedScale), floating(x)
-    seen = _as_seen(grid, rule, rule.zero_point_forward, x.dtype, gradient_scale)
+    seen = _as_seen(grid, rule, "half_even", x.dtype, gradient_scale)
     return fake_quantize(x, seen, _forward_rule(rule.scaling, rule.clamp))
 
 
@@ -196,7 +196,8 @@ def _forward_rule(scaling: Any, clamp: Any) -> Elementwise:
 def _as_seen(grid: Grid, rule: LearnedScale, rounding: str, dtype: Any, gradient_scale: float) -> Grid:
     """The grid as the kernel sees it: z whole and among the codes, s through the gradient scaling of a chain."""
     z, s, g = grid.zero_point, grid.scale.astype(dtype), np.dtype(dtype).type(gradient_scale)
-    whole = np.trunc(z + z.dtype.type(0.5)) if rounding == "toward_zero_plus_half" and z.dtype.kind == "f" else np.rint(z)
+    trunc = rounding == "trunc_plus_half_per_tensor" and grid.axis is None and z.dtype.kind == "f"
+    whole = np.trunc(z + z.dtype.type(0.5)) if trunc else np.rint(z)
     with np.errstate(all="ignore"):
         s = np.asarray((s - s * g) + s * g) if rule.form == "chain" else s
     return replace(grid, scale=s, zero_point=np.clip(whole, grid.qmin, grid.qmax).astype(np.int64))

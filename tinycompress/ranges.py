@@ -41,7 +41,7 @@ def fit_range(
     >>> float(lo), float(hi)
     (-2.0157480239868164, 2.0)
     """
-    rule = replace(resolve(convention, GridRule), **changes)
+    rule = changed_rule(convention, changes)
     qmin, qmax = choose_codes(bits, signed, rule, qmin, qmax)
     low, high = observe_ends(lo, hi, rule)
     n, half = qmax - qmin, (qmax - qmin) // 2
@@ -49,6 +49,7 @@ def fit_range(
         mirrored = is_mirrored(low, high, rule)
         low = np.minimum(low, np.float32(0)) if rule.widen else low  # (1)
         high = np.maximum(high, np.float32(0)) if rule.widen is True else high
+        high = np.maximum(high, low + np.float32(rule.min_real_range)) if rule.min_real_range else high
         if rule.degenerate == "unit_range":
             flat = (low == 0) & (high == 0)
             low, high = np.where(flat, np.float32(-1), low), np.where(flat, np.float32(1), high)
@@ -69,6 +70,19 @@ def fit_range(
             largest = np.finfo(np.float32).max
             low, high = np.clip(low, -largest, largest), np.clip(high, -largest, largest)
     return np.asarray(low), np.asarray(high)
+
+
+def changed_rule(convention: GridRule | str, changes: dict[str, Any]) -> GridRule:
+    """Return the rule of that name, or the record itself, with some fields changed; None leaves a field as it is.
+
+    Shapes      takes none
+    Raises      ValueError if there is no such rule or option, TypeError if there is no such field
+    Source      this package
+
+    >>> changed_rule("torch.MinMaxObserver", {"symmetric": True, "floor": None}).symmetric_scale
+    'half_range'
+    """
+    return replace(resolve(convention, GridRule), **{field: value for field, value in changes.items() if value is not None})
 
 
 def choose_codes(bits: int, signed: bool, rule: GridRule, qmin: int | None = None, qmax: int | None = None) -> tuple[int, int]:

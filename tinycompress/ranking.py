@@ -160,5 +160,5 @@ def _mean_over_hits(ranked: RankedRows, terms: FloatArray) -> FloatArray:
         p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     value = done[:, None] + h / n * (s1[:, None] * (1 + above) + s2[:, None] * (h - 1) / np.maximum(n - 1, 1))
-    expected: FloatArray = (p * np.where(h + above > 0, value / np.maximum(h + above, 1), 0)).sum(axis=1)
+    expected: FloatArray = (p * value / np.maximum(h + above, 1)).sum(axis=1)  # nothing found: value is 0
     return expected

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinycompress.dense_training import taught
 from tinycompress.distillation import binary_kd_loss, binary_kd_loss_backward, kd_loss, kd_loss_backward
 from tinycompress.evaluation import list_scores
 from tinycompress.losses import LOSSES
@@ -25,10 +27,11 @@ from tinycompress.optimizers import adam
 from tinycompress.problems import Problem
 from tinycompress.pruning import Masks, apply_masks, magnitude_mask
 from tinycompress.quantization import Quantized, dequantize, quantize, symmetric_grid
-from tinycompress.recommender import Architecture, Gradients, Params, backward, forward, init
-from tinycompress.training import Batch, Epoch, Objective, fit, supervised
+from tinycompress.recommender import Architecture, Params, forward, init
+from tinycompress.training import Epoch, Objective, fit, supervised
 
-Tensors = Mapping[str, "NDArray[np.floating] | Quantized"]
+Array = NDArray[np.floating]
+Tensors = Mapping[str, "Array | Quantized"]
 Progress = Callable[[Epoch], None]
 
 
@@ -194,19 +197,15 @@ def distilled_objective(
     0.0
     """
     hard = LOSSES[problem.loss]
-    soft = (binary_kd_loss, binary_kd_loss_backward) if problem.outputs == 1 else (kd_loss, kd_loss_backward)
+    soft, soft_backward = (binary_kd_loss, binary_kd_loss_backward) if problem.outputs == 1 else (kd_loss, kd_loss_backward)
     theirs = teacher.params
 
-    def objective(params: Params, batch: Batch) -> tuple[float, Gradients]:
-        inputs, labels = batch
-        target = forward(theirs, inputs, teacher.architecture)[0]
-        logits, layers = forward(params, inputs, student)
-        loss = (1 - soft_weight) * hard.value(logits, labels) + soft_weight * soft[0](logits, target, temperature)
+    def loss(logits: Array, target: Array, labels: Any) -> tuple[float, Array]:
         weight = logits.dtype.type(soft_weight)
-        dlogits = (1 - weight) * hard.backward(logits, labels) + weight * soft[1](logits, target, temperature)
-        return loss, backward(dlogits, layers, params, inputs, student)
+        value = (1 - soft_weight) * hard.value(logits, labels) + soft_weight * soft(logits, target, temperature)
+        return value, (1 - weight) * hard.backward(logits, labels) + weight * soft_backward(logits, target, temperature)
 
-    return objective
+    return taught(student, lambda inputs: forward(theirs, inputs, teacher.architecture)[0], loss)
 
 
 def counts(tensors: Tensors) -> tuple[int, int]:

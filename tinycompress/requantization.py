@@ -35,12 +35,13 @@ def requantize(
 
     Equation    q = clip(half_even(fl32(fl32(acc) fl32(m))) + z, qmin, qmax)                 (1)  the default
                 other rules: float64, fixed point with one or two roundings, 8 fraction bits, z inside the rounding
-    Shapes      acc int (..., O) of int32 values; multiplier and zero_point () or (O,), or any shape that broadcasts
-                against acc -> q of acc's shape, the smallest integer dtype that holds qmin and qmax
+    Shapes      acc int (..., O) of int32 values, or for a float rule finite floats: sums with a bias that stayed in floating
+                point; multiplier and zero_point () or (O,), or any shape that broadcasts against acc -> q of acc's shape, the
+                smallest integer dtype that holds qmin and qmax
     Convention  m may be negative or >= 1 in the float rules; fixed-point rules need 0 <= m < 2^30, or take the FixedPoint
                 that quantize_multiplier gives. A float32 rule rounds the given m to float32 first
     Bound       default: |q - z - acc m| <= 1/2 + 3 (1 + u)^2 u |acc m| with u = 2^-24, where (1) did not clip
-    Raises      ValueError if acc does not hold int32 values, m is not finite, or the shapes do not broadcast to acc's
+    Raises      ValueError if acc does not hold such values, m is not finite, or the shapes do not broadcast to acc's
     Source      (1): onnxruntime 1.32, MlasRequantizeOutput; the other rules: conventions.toml, kind requantization
 
     >>> requantize([1, 3, 5, 9], 0.5, 1, 0, 255).tolist()
@@ -50,10 +51,7 @@ def requantize(
     """
     rule = resolve(convention, Requantization)
     acc, z = np.asarray(acc), np.asarray(zero_point)
-    if acc.dtype.kind not in "iu" or (acc.size and (acc.min() < -(2**31) or acc.max() > 2**31 - 1)):
-        raise ValueError(
-            f"acc holds {acc.dtype} values beyond int32; a requantization starts from int32 sums: see integer_matmul's overflow"
-        )
+    _check_sums(acc, rule)
     if np.broadcast_shapes(acc.shape, np.shape(z), np.shape(getattr(multiplier, "mantissa", multiplier))) != acc.shape:
         raise ValueError(f"multiplier and zero point do not broadcast to acc's shape {acc.shape}; give one, or one per last axis")
     if not qmin < qmax:
@@ -130,6 +128,16 @@ def code_dtype(qmin: int, qmax: int) -> np.dtype[Any]:
     raise ValueError(f"no integer dtype holds {qmin} ... {qmax}; codes have at most 63 bits")
 
 
+def _check_sums(acc: Array, rule: Requantization) -> None:
+    if acc.dtype.kind == "f" and rule.arithmetic in ("float32", "float64"):
+        if not np.isfinite(acc).all():
+            raise ValueError(f"{(~np.isfinite(acc)).sum()} of {acc.size} sums are not finite, and no code stands for them")
+    elif acc.dtype.kind not in "iu" or (acc.size and (acc.min() < -(2**31) or acc.max() > 2**31 - 1)):
+        raise ValueError(
+            f"acc holds {acc.dtype} values beyond int32; a requantization starts from int32 sums: see integer_matmul's overflow"
+        )
+
+
 def _multiplier(multiplier: Any, rule: Requantization) -> Array:
     """The real multiplier, in the precision in which the rule holds it."""
     if isinstance(multiplier, FixedPoint):
@@ -145,7 +153,7 @@ def _multiplier(multiplier: Any, rule: Requantization) -> Array:
 def _scaled(acc: Array, multiplier: Any, rule: Requantization) -> Array:
     """acc m in the rule's float arithmetic, not yet rounded to an integer."""
     m = _multiplier(multiplier, rule).astype(rule.arithmetic)
-    with np.errstate(over="ignore", under="ignore"):  # beyond float32 is beyond every code: inf clips as it should
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # beyond float32 is beyond every code: inf clips well
         return np.asarray(acc.astype(rule.arithmetic) * m)  # (1)
 
 

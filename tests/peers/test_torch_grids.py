@@ -149,6 +149,18 @@ def test_compute_scale_zp(kind, symmetric, reduced):
     assert_same(grid, np.array([s for _, s in theirs], np.float32), np.array([int(z) for z, _ in theirs]), lo, hi)
 
 
+def test_compute_scale_zp_with_a_least_width():
+    utils = pytest.importorskip("onnxruntime.quantization.quant_utils")
+    lo, hi = hard_ranges(RANGES // 4, 255, 9)
+    codes = np.array(-128, np.int8), np.array(127, np.int8)
+    for symmetric in (False, True):
+        with np.errstate(all="ignore"):
+            theirs = [utils.compute_scale_zp(a, b, *codes, symmetric, 1e-4) for a, b in zip(lo, hi, strict=True)]
+        name = "onnxruntime.compute_scale_zp"
+        grid = choose_grid(lo, hi, convention=name, symmetric=symmetric, narrow=False, min_real_range=1e-4)
+        assert_same(grid, np.array([s for _, s in theirs], np.float32), np.array([int(z) for z, _ in theirs]), lo, hi)
+
+
 def dynamic_model(onnx):
     make = onnx.helper
     ends = [make.make_tensor_value_info(n, t, s) for n, t, s in (("x", 1, [None]), ("y", 2, [None]), ("s", 1, []), ("z", 2, []))]

@@ -194,7 +194,7 @@ def compare(
     answer: Any,
     expected: Sequence[Any],
     tol: Sequence[Any] | None = None,
-    narrowest: npt.DTypeLike = None,
+    narrowest: npt.DTypeLike | None = None,
 ) -> Verdict:
     """Judge an answer against the expectation: one expected array for each answer of the operation, and a tol for each.
 
@@ -220,7 +220,7 @@ def compare(
     return Verdict("pass")
 
 
-def _compare_one(part: Array, want: Array, tol: Any, name: str, kind: str, narrowest: npt.DTypeLike) -> Verdict:
+def _compare_one(part: Array, want: Array, tol: Any, name: str, kind: str, narrowest: npt.DTypeLike | None) -> Verdict:
     if kind == "bytes":
         want = np.frombuffer(bytes(want), np.uint8)
     if part.shape != want.shape:
