@@ -84,7 +84,9 @@ def main():
     for line in sys.stdin:
         if line.startswith(("bye", '{"bye"')):
             break
-        number, _, ((shape, xs), (_, [scale]), (_, [zero]), (_, [qmin]), (_, [qmax])) = (read_json if FORM == "json" else read_plain)(line)
+        number, _, ((shape, xs), (_, [scale]), (_, [zero]), (_, [qmin]), (_, [qmax])) = (
+            read_json if FORM == "json" else read_plain
+        )(line)
         hurt = 2.5 in xs
         reply = answer(number, shape, quantize(xs, scale, zero, qmin, qmax))
         if DEFECT == "crash" and hurt:

@@ -248,6 +248,24 @@ def test_collectors_by_hand():
         truncated_divergence_cut(np.ones(64), np.arange(65.0))
 
 
+@pytest.mark.parametrize(
+    "bins, batches, lo, hi",
+    [
+        (256, 1, -8.58306884765625, 20.32041358947754),
+        (256, 2, -7.423496246337891, 20.503759384155273),
+        (2048, 1, -8.58306884765625, 20.530292510986328),
+        (2048, 2, -7.423496246337891, 20.80668830871582),
+    ],
+)
+def test_the_walk_of_many_moves(bins, batches, lo, hi):
+    """Measured: torch 2.13.0+cpu, HistogramObserver(bins)._non_linear_param_search(), x86-64 with AVX-512, 2026-11."""
+    k = np.arange(100_000)
+    x = (k * 7919 % 1009 + k * 104729 % 997 + k * 1299709 % 991 + k * 15485863 % 983 - 1500).astype(np.float32) / np.float32(512)
+    x = x * np.abs(x)
+    rule = replace(get("torch.HistogramObserver"), bins=bins)
+    assert observe_batches(Collector(rule), [x] if batches == 1 else [x[:7000] / 4, x[7000:]]).range() == (lo, hi)
+
+
 def test_the_walk_stops_where_the_error_rises():
     counts = np.zeros(64, np.float32)
     counts[24:40], counts[63] = 1000, 1  # an outlier in the last bin

@@ -412,6 +412,15 @@ def test_bootstrap_finds_the_binomial_quantiles():
         assert below[m - 1] <= share + five_sigma and below[m] >= share - five_sigma
 
 
+def test_bootstrap_ends_at_the_cth_smallest_and_largest_mean():
+    x = RNG.standard_normal(20)
+    for repeats, level, c in ((1999, 0.95, 50), (39, 0.95, 1), (399, 0.9, 20), (100, 0.5, 25)):
+        drawn = np.random.default_rng(7).integers(0, 20, (repeats, 20))
+        means = sorted(x[row].mean() for row in drawn)
+        found = metrics.paired_bootstrap(np.random.default_rng(7), x, repeats, level)
+        np.testing.assert_allclose([found.low, found.high], [means[c - 1], means[-c]], rtol=0, atol=20 * U)
+
+
 def test_bootstrap_is_mirrored_reproducible_and_shifts_with_its_data():
     x = RNG.integers(-8, 9, 50) / 8  # eighths: sums of 50 are exact, so shifting and mirroring are too
     one, two = (metrics.paired_bootstrap(np.random.default_rng(3), sign * x, 399, 0.9) for sign in (1, -1))
@@ -441,7 +450,8 @@ def test_group_means():
     [
         (lambda: metrics.mean_and_error([]), "0 values"),
         (lambda: metrics.mean_and_error([[1.0]]), r"float64 \(1, 1\)"),
-        (lambda: metrics.mean_and_error([1.0, np.nan]), "1 of 2 values are not finite"),
+        (lambda: metrics.mean_and_error([1.0, np.nan, 2.0]), "1 of 3 values are not finite"),
+        (lambda: metrics.paired_bootstrap(RNG, [1.0], level=0.0), "level is 0.0"),
         (lambda: metrics.mean_and_error(["a"]), "one number per row"),
         (lambda: metrics.paired_bootstrap(RNG, []), "0 differences"),
         (lambda: metrics.paired_bootstrap(RNG, [1.0], level=1.0), "level is 1.0"),

@@ -312,6 +312,9 @@ def test_masks_at_their_edges(mask, passed):
     assert (dx != 0).tolist() == passed
     shifted = fake_quantize_backward(np.ones_like(x), x, Grid(1.0, 8, 0, 15), Elementwise(mask=mask))
     assert mask == "amax" or (shifted != 0).tolist() == passed
+    for clamp in ("before_rounding", "input", "none"):  # clipping first must not hide what was clipped
+        dx = fake_quantize_backward(np.ones_like(x), x, Grid(1.0, 0, -8, 7), Elementwise(mask=mask, clamp=clamp))
+        assert (dx != 0).tolist() == passed
 
 
 def test_a_scale_of_zero_is_what_the_arithmetic_says_where_a_grid_allows_it():

@@ -97,7 +97,7 @@ def test_a_long_name_gives_way_to_the_numbers():
     assert max(map(len, [first, second, *lines])) == 160
     shown = lines[0].split("..")[0]
     assert len(shown) > 30 and name.startswith(shown) and lines[0][len(shown) : len(shown) + 4] == "..  "
-    assert to_text([Row("n" * 40)]).split("\n")[2].startswith("n" * 40 + "  ")
+    assert to_text([Row("n" * 30)]).split("\n")[2].startswith("n" * 30 + "  ")
 
 
 def test_written_whole(tmp_path):

@@ -130,14 +130,16 @@ def test_modules_objects_classes_and_dictionaries():
 def test_loading(tmp_path, monkeypatch):
     (tmp_path / "beside_it.py").write_text("SCALE = 2\n")
     path = tmp_path / "my_adapter.py"
-    path.write_text(textwrap.dedent("""
+    path.write_text(
+        textwrap.dedent("""
         import beside_it
         CLAIM = "onnxruntime.QuantizeLinear"
         class Inner:
             class Deeper:
                 pack = staticmethod(lambda codes, bits: bytes(codes))
         def unpack(buffer, bits, count): return [beside_it.SCALE] * count
-    """))
+    """)
+    )
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert load(str(path)).claim == "onnxruntime.QuantizeLinear"
     assert load(str(path)).call(Request("unpack", (b"", 8, 2))).answer.tolist() == [2, 2]

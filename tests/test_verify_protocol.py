@@ -132,7 +132,11 @@ def test_overhead_of_one_request():
     assert statistics.median(ours) < 1e-4
 
 
-@given(hnp.arrays(st.sampled_from([np.float16, np.float32, np.float64, np.int8, np.uint16, np.int64, bool]), hnp.array_shapes(min_dims=0)))
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float16, np.float32, np.float64, np.int8, np.uint16, np.int64, bool]), hnp.array_shapes(min_dims=0)
+    )
+)
 def test_values_travel_unchanged(x):
     """Bits, shape and type, in both forms; NaN with its payload, and -0."""
     words = wire.to_words(x).split()
@@ -151,7 +155,10 @@ def test_lines_that_are_no_answer(line):
         assert read_reply(line, "quantize", form)[1].status == "invalid-answer", form
 
 
-@given(st.text(max_size=60) | st.lists(st.sampled_from(["ok", "1", "0", "i8", "f32", "bool", "-1", "3f000000", "2", "text"])).map(" ".join))
+@given(
+    st.text(max_size=60)
+    | st.lists(st.sampled_from(["ok", "1", "0", "i8", "f32", "bool", "-1", "3f000000", "2", "text"])).map(" ".join)
+)
 def test_no_line_raises(line):
     for form in ("plain", "json"):
         read_reply(line, "quantize", form)
@@ -166,6 +173,7 @@ def test_what_is_sent():
     assert write_request("9", request, "plain") == (
         "run 9 quantize:axis=0 5 f32 2 1 2 3f000000 7fc00000 f32 1 1 40000000 i64 0 3 i64 0 -128 i64 0 127\n"
     )
-    assert '"run":"quantize:axis=0","id":"9","args":[{"type":"f32","shape":[1,2],"data":["3f000000","7fc00000"]}' in write_request(
-        "9", request, "json"
+    assert (
+        '"run":"quantize:axis=0","id":"9","args":[{"type":"f32","shape":[1,2],"data":["3f000000","7fc00000"]}'
+        in write_request("9", request, "json")
     )

@@ -24,7 +24,12 @@ The recommender and its training:
   optimizers              sgd, adam
   training                fit: one loop for all; a compressed view of the parameters plugs in as two functions
 How others choose:
-  conventions             the rules that differ between libraries, as frozen records
+  rule                    what every record has: options that are checked, and provenance
+  pruning_rules           the axes on which pruning libraries differ
+  quantization_rules      the axes on which quantization libraries differ
+  integer_rules           the axes on which integer kernels and row formats differ
+  distillation_rules      the axes on which distillation losses differ
+  conventions             the named points of these axes: get(name), from conventions.toml
 Fewer weights: pruning:
   selection               the k-th smallest of many, without sorting
   counting                how many a sparsity prunes, and which of equals: every library's rule

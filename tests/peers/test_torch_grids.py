@@ -236,7 +236,7 @@ def streams(seed, count):
                 rng.normal(size=size), rng.standard_t(2, size=size), rng.exponential(size=size), rng.uniform(-1, 3, size=size),
                 np.round(rng.normal(size=size), 1), -rng.exponential(size=size), np.zeros(size), np.full(size, 3.0),
             )[i % 8]  # fmt: skip
-            batches.append((x * 10.0 ** rng.uniform(-1, 1)).astype(np.float32))
+            batches.append((x * 10.0 ** rng.uniform(-0.2, 0.2)).astype(np.float32))
         yield batches
 
 
@@ -246,7 +246,9 @@ def test_histogram_observer(bins, symmetric):
     from torch.ao.quantization.observer import HistogramObserver
 
     scheme = torch.per_tensor_symmetric if symmetric else torch.per_tensor_affine
-    for batches in streams(6, 16):
+    rng = np.random.default_rng(10)
+    many = [[rng.laplace(size=60_000).astype(np.float32)], [rng.normal(size=40_000).astype(np.float32) ** 3] * 2]  # many moves
+    for batches in [*streams(6, 12), *many]:
         theirs = HistogramObserver(bins=bins, dtype=torch.qint8, qscheme=scheme)
         for x in batches:
             theirs(torch.from_numpy(x))

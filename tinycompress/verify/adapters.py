@@ -1,11 +1,13 @@
 """An implementation under test, seen as something that takes requests and gives replies, and never raises in our face.
 
-Any module, object or dictionary with functions named like the operations is an adapter; what it lacks is unsupported. It is called
-under NumPy's default error state with warnings ignored, by position, and only `axis` goes by keyword. Its answer is copied at once
-(an implementation may hand out the same buffer twice), its arguments are compared with what they were and put back if they changed.
+Any module, object or dictionary with functions named like the operations is an adapter; what it lacks is unsupported. It is
+called under NumPy's default error state with warnings ignored, by position, and only `axis` goes by keyword. Its answer is
+copied at once (an implementation may hand out the same buffer twice), its arguments are compared with what they were and put
+back if they changed.
 
-A call that runs too long is broken off by an alarm where there is one (the main thread of a POSIX process). The alarm cannot reach
-into compiled code that never returns, nor can anything here outlive a crash: running puts each operation into a process of its own.
+A call that runs too long is broken off by an alarm where there is one (the main thread of a POSIX process). The alarm cannot
+reach into compiled code that never returns, nor can anything here outlive a crash: running puts each operation into a process
+of its own.
 
 Not here: implementations behind a pipe (children). Read next: children.
 """
@@ -32,7 +34,7 @@ from tinycompress.verify.operations import OPERATIONS, read_answer
 ReplyStatus = Literal[
     "answered", "refused", "changed", "error", "crash", "timeout", "unsupported", "invalid-answer", "not-run"
 ]  # fmt: skip
-Claim = dict[str, dict[str, str]]
+Claim = Mapping[str, Any]  # operation -> {axis: option}
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,9 @@ def as_adapter(thing: Any, limit: float = 5.0) -> Adapter:
     """
     if isinstance(thing, str):
         return load(thing, limit)
-    if not isinstance(thing, (Mapping, ModuleType)) and all(callable(getattr(thing, n, None)) for n in ("offers", "call", "call_many")):
+    if not isinstance(thing, (Mapping, ModuleType)) and all(
+        callable(getattr(thing, n, None)) for n in ("offers", "call", "call_many")
+    ):
         ready: Adapter = thing
         return ready
     if isinstance(thing, type):

@@ -170,7 +170,7 @@ def _read_hello(line: str) -> tuple[Literal["json", "plain"], frozenset[str] | N
         said = json.loads(line)
         names = said.get("operations")
         if "hello" not in said or not (names is None or isinstance(names, list)):
-            raise ValueError(f"its first answer is {line[:80]!r}; {{\"hello\": ..., \"operations\": [...]}} was expected")
+            raise ValueError(f'its first answer is {line[:80]!r}; {{"hello": ..., "operations": [...]}} was expected')
     else:
         word, *names = line.split() or [""]
         if word != "hello":

@@ -1,7 +1,8 @@
 """A piece of work in a copy of this process, so that what crashes or never returns takes only the copy with it.
 
-The copy (a POSIX fork) inherits the implementation as it stands, closures included, and needs nothing to be importable or picklable
-but its results, which it streams back. Where there is no fork the work is done here, and a crash is then a crash of everything.
+The copy (a POSIX fork) inherits the implementation as it stands, closures included, and needs nothing to be importable or
+picklable but its results, which it streams back. Where there is no fork the work is done here, and a crash is then a crash of
+everything.
 
 Not here: what is done (running). Read next: running.
 """

@@ -1,7 +1,7 @@
 """One reply, judged: which conventions give it, whether the claimed one is among them, and if not, how to see it yourself.
 
-A question is a request together with what every point of the space answers to it. The points whose answer is the one that came are
-left standing; the claim is a set of points too; the reply passes where the two meet.
+A question is a request together with what every point of the space answers to it. The points whose answer is the one that came
+are left standing; the claim is a set of points too; the reply passes where the two meet.
 
 Letters     as in the operations: x values, s scale, z zero point
 Not here: where questions come from (vectors), all questions of a run (running). Read next: reproducing.
@@ -45,7 +45,9 @@ def points_giving(operation: str, table: Table, good: Sequence[bool]) -> Points:
     >>> points_giving("accuracy", asked, [True, False, True]).tolist()
     [True, False, True]
     """
-    chosen: Points = np.array([*good, False])[spread(operation, table)]  # subtle: -1, where there is no point, reads the last False
+    chosen: Points = np.array([*good, False])[
+        spread(operation, table)
+    ]  # subtle: -1, where there is no point, reads the last False
     return legal(operation) & chosen
 
 
@@ -79,7 +81,9 @@ def judge(question: Question, reply: Reply, claimed: Points) -> tuple[Outcome, P
         return _plain(question, "invalid-answer", verdict.message), None
     options = differences(operation, standing, claimed)
     # Where every convention agrees there is nothing to be explained: the answer is wrong.
-    wrong: Status = "other-convention" if options else "fail" if len(answers) == 1 or "narrower" in verdict.message else "unexplained"
+    wrong: Status = (
+        "other-convention" if options else "fail" if len(answers) == 1 or "narrower" in verdict.message else "unexplained"
+    )
     outcome = Outcome(
         operation,
         question.test,

@@ -37,11 +37,18 @@ class Pipes:
             raise OSError("a child process needs POSIX pipes; elsewhere write the vectors to a folder and use --answers")
         # A session of its own: a shell that hangs takes its children with it when it is ended.
         self.process = subprocess.Popen(
-            list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
         )
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.longest = longest
-        self._to, self._from, self._complaints = (p.fileno() for p in (self.process.stdin, self.process.stdout, self.process.stderr))
+        self._to, self._from, self._complaints = (
+            p.fileno() for p in (self.process.stdin, self.process.stdout, self.process.stderr)
+        )
         self._selector = selectors.DefaultSelector()
         for number in (self._to, self._from, self._complaints):
             os.set_blocking(number, False)

@@ -34,14 +34,18 @@ def literal(value: Any) -> str:
     ('0.1', 'np.array([[1]], np.int8)', "b'ab'")
     """
     if isinstance(value, float) and not isinstance(value, np.floating):
-        return repr(value) if math.isfinite(value) else f"float('{value}')"  # Python prints a double so that it reads back the same
+        return (
+            repr(value) if math.isfinite(value) else f"float('{value}')"
+        )  # Python prints a double so that it reads back the same
     if not isinstance(value, (np.ndarray, np.generic)):
         return repr(value)
     array = np.asarray(value)
     if array.dtype.kind != "f":
         return f"np.array({array.tolist()}, {'bool' if array.dtype == bool else 'np.' + array.dtype.name})"
     bits = array.dtype.itemsize * 8
-    words = ", ".join(f"0x{word:0{bits // 4}x}" for word in np.ascontiguousarray(array).reshape(-1).view(f"u{bits // 8}").tolist())
+    words = ", ".join(
+        f"0x{word:0{bits // 4}x}" for word in np.ascontiguousarray(array).reshape(-1).view(f"u{bits // 8}").tolist()
+    )
     shape = "" if array.ndim == 1 else f".reshape({array.shape})"
     return f"np.array([{words}], np.uint{bits}).view(np.{array.dtype.name}){shape}"
 

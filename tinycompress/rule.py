@@ -1,0 +1,46 @@
+"""What every rule of another library has: fields whose options are checked, and the build it was measured on.
+
+A rule is a frozen record: one field per axis on which libraries differ, each a Literal of named options. Its last field is its
+provenance, because a convention is a claim about one build, not about a brand.
+
+Not here: the records themselves (pruning_rules, quantization_rules, integer_rules, distillation_rules), nor what other
+libraries chose (conventions). Read next: pruning_rules.
+"""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+def check_options(record: Any) -> None:
+    """Refuse a value that is not among the options its field declares; for use as `__post_init__`.
+
+    Shapes      takes none
+    Raises      ValueError with the field, the value and the options
+    Source      this package
+
+    >>> from tinycompress.pruning_rules import CountRule
+    >>> CountRule(rounding="up")
+    Traceback (most recent call last):
+    ValueError: CountRule.rounding is 'up'; use one of 'half_even', 'floor', 'ceil'
+    """
+    for name, hint in typing.get_type_hints(type(record)).items():
+        if typing.get_origin(hint) is Literal and getattr(record, name) not in typing.get_args(hint):
+            options = ", ".join(map(repr, typing.get_args(hint)))
+            raise ValueError(f"{type(record).__name__}.{name} is {getattr(record, name)!r}; use one of {options}")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the values of a record come from: a claim about one build, not about a brand."""
+
+    source: str  # project, file or document that the rule was read in or measured on
+    version: str  # of the build that was measured
+    hardware: str  # of that measurement
+    date: str  # year-month of that measurement
+    note: str = ""  # what a reader would trip over, or what no rule reproduces
+
+
+OWN = Provenance("tinycompress", "0.1", "any", "2026-11", "the default of this package")

@@ -1,0 +1,246 @@
+"""What each operation is asked live: legal arguments of every kind, drawn so that the mutants are seen.
+
+One function per group of operations draws one request; `requests` goes on drawing. Elementwise operations meet no entries, one entry,
+0-d arrays, every memory layout, more than 255 rows and scales per row; integers meet the ends of their types; lists meet ties, k beyond
+the row and rows with nothing relevant. No array has more than 4,096 entries.
+
+Letters     as in the operations
+Not here: the numbers themselves (hard_inputs), what is right (oracle). Read next: live_relations.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinycompress.verify.adapters import Request
+from tinycompress.verify.hard_inputs import (
+    LENGTHS, Array, Rng, code_range, hard_floats, lay_out, scale, shape_of, tied_numbers, zero_point,
+)  # fmt: skip
+
+TEMPERATURES = (1.0, 2.0, 4.0, 0.5, 3.7, 20.0)
+SPARSITIES = (0.0, 1.0, 0.5, 0.1, 0.25, 0.3, 0.75, 0.9, 1 / 3)
+
+
+def _dtype(rng: Rng) -> Any:
+    return np.float32 if rng.random() < 0.5 else np.float64
+
+
+def _size(rng: Rng, i: int, most: int = 40) -> int:
+    """The first requests have the awkward sizes, the later ones any."""
+    return (0, 1, *LENGTHS)[i] if i < 8 else int(rng.integers(2, most))
+
+
+def _rows(rng: Rng, i: int, least: int = 1) -> int:
+    return (least, 1, 300, 2)[i] if i < 4 else int(rng.integers(max(least, 1), 12))
+
+
+def _fit(values: Array, shape: tuple[int, ...]) -> Array:
+    return values.reshape(shape)
+
+
+def _on_grid(rng: Rng, i: int, operation: str) -> Request:
+    low, high = code_range(rng)
+    s, z = scale(rng), zero_point(rng, low, high)
+    n = _size(rng, i)
+    shape = () if i == 8 else (300, 2) if i == 9 else shape_of(rng, n)
+    n = int(np.prod(shape))
+    if operation == "dequantize":
+        name = "i4" if rng.random() < 0.2 else f"{'i' if low < 0 else 'u'}{1 if high - low < 256 else 2}"
+        x = lay_out(rng, rng.integers(low, high, n, endpoint=True).astype(name).reshape(shape))
+        low, high = int(np.iinfo(x.dtype).min), int(np.iinfo(x.dtype).max)
+    else:
+        x = lay_out(rng, hard_floats(rng, n, s, z, low, high).reshape(shape))
+        if n and i % 7 == 3:
+            x = x.copy()
+            x.reshape(-1)[int(rng.integers(n))] = np.nan
+    scales: Any = s
+    zeros: Any = z
+    axis = None
+    if shape and (i == 9 or i % 4 == 2):
+        axis, rows = 0, shape[0]
+        scales = np.array([s] + [scale(rng) for _ in range(rows - 1)], np.float32)[:rows]
+        if rng.random() < 0.7:
+            zeros = rng.integers(max(low, -(2**15)), min(high, 2**16), rows, endpoint=True)
+    ends = () if operation == "dequantize" else (low, high)
+    arguments = (x, scales, zeros, *ends)
+    if operation == "fake_quantize_backward":
+        arguments = (lay_out(rng, rng.standard_normal(shape).astype(np.float32) + np.float32(3)), *arguments)
+    return Request(operation, arguments, axis)
+
+
+def _qparams(rng: Rng, i: int, operation: str) -> Request:
+    n, bits = _size(rng, i), 8 if rng.random() < 0.5 else int(rng.integers(2, 17))
+    x = hard_floats(rng, n, scale(rng), 0, -100, 100, infinite=False)
+    x = np.where(np.abs(x) < 1e30, x, np.float32(1.5)).astype(np.float32)
+    kind = i % 5
+    if kind == 1:
+        x = np.abs(x) + np.float32(0.5)  # nothing near 0: is the range widened?
+    elif kind == 2:
+        x = -np.abs(x) - np.float32(0.25)
+    elif kind == 3:
+        x = rng.integers(-20, 60, n).astype(np.float32) / np.float32(8)
+    if i in (9, 10):
+        x = np.full(5, 0.0 if i == 9 else -0.0, np.float32)
+    return Request(operation, (lay_out(rng, x.reshape(shape_of(rng, n) if x.size == n else x.shape)), bits))
+
+
+def _requantize(rng: Rng, i: int, operation: str) -> Request:
+    low, high = code_range(rng)
+    z, n = zero_point(rng, low, high), _size(rng, i)
+    m = float(rng.choice([0.5, 0.25, 2.0**-10, 1.5, 1 / 3, 0.0078125 * 3, 2.5e-6, 7.3e-8])) if rng.random() < 0.6 else float(
+        np.exp(rng.uniform(-16, 1)))  # fmt: skip
+    if i % 5 == 4:
+        m = -m
+    k = rng.integers(low - z - 2, high - z + 2, n) + rng.choice([0.5, 0.5, 0.0, 0.25], n)
+    acc = np.clip(np.rint(k / m), -(2**31), 2**31 - 1)
+    ends = rng.choice([-(2.0**31), 2.0**31 - 1, 2.0**24 + 1, -(2.0**24) - 3, 0, 1, -1], n)
+    acc = np.where(rng.random(n) < 0.8, acc, ends).astype(np.int32)
+    return Request(operation, (lay_out(rng, acc if i != 8 or not n else acc[:1].reshape(())), m, z, low, high))
+
+
+def _matmul(rng: Rng, i: int, operation: str) -> Request:
+    rows, columns = (*LENGTHS, 300, 0)[i] if i < 8 else int(rng.integers(1, 6)), int(rng.integers(1, 4))
+    k = int(rng.choice([1, 2, 3, 5, 8, 33])) if rows > 4 else 700 if i % 4 == 1 else int(rng.choice([1, 7, 64, 65, 300]))
+    made, zeros = [], []
+    for shape in ((rows, k), (k, columns)):
+        info = np.iinfo(np.int8 if rng.random() < 0.6 else np.uint8)
+        ends = rng.random() < 0.4
+        part = rng.integers(info.max - (2 if ends else 255), info.max, shape, endpoint=True).astype(info.dtype)
+        if not ends:
+            part = np.where(rng.random(shape) < 0.1, info.dtype.type(info.min), part)
+        made.append(lay_out(rng, part))
+        zeros.append(int(rng.choice([0, info.min, info.max, rng.integers(info.min, info.max)])))
+    return Request(operation, (*made, *zeros))
+
+
+def _bits(rng: Rng, i: int, operation: str) -> Request:
+    bits = int(rng.choice([1, 2, 4, 8]))
+    n = _size(rng, i)
+    codes = rng.integers(0, 1 << bits, n).astype(np.uint8)
+    if operation == "pack":
+        return Request(operation, (lay_out(rng, codes), bits))
+    buffer = rng.integers(0, 256, -(-n * bits // 8)).astype(np.uint8).tobytes()
+    return Request(operation, (buffer, bits, n))
+
+
+def _magnitude(rng: Rng, i: int, operation: str) -> Request:
+    n, dtype = _size(rng, i), _dtype(rng)
+    share = float(rng.choice(SPARSITIES))
+    if n and rng.random() < 0.5:
+        share = min(1.0, (int(rng.integers(n)) + 0.5) / n)  # the count itself stands at a tie
+    w = rng.permutation(np.arange(1, n + 1)).astype(dtype) * rng.choice([-1, 1], n).astype(dtype)
+    if rng.random() < 0.6:
+        w = tied_numbers(rng, n, dtype)
+    return Request(operation, (lay_out(rng, w.reshape(shape_of(rng, n))), share))
+
+
+def _n_m(rng: Rng, i: int, operation: str) -> Request:
+    keep, group = [(2, 4), (1, 4), (3, 4), (1, 2), (2, 5), (4, 8), (4, 4)][int(rng.integers(7))]
+    width = (*LENGTHS, 4, 6)[i] if i < 8 else int(rng.integers(1, 14))
+    shape = ((width,), (3, width), (2, 2, width), (300, 4), (0, width))[i % 5]
+    return Request(operation, (lay_out(rng, tied_numbers(rng, int(np.prod(shape)), _dtype(rng)).reshape(shape)), keep, group))
+
+
+def _layer(rng: Rng, i: int, operation: str) -> Request:
+    dtype = _dtype(rng)
+    rows = LENGTHS[i] if i < 6 else _rows(rng, i - 6, 0)
+    inputs = int(rng.choice([1, 3, 8, 40]))
+    outputs = inputs if rng.random() < 0.4 else int(rng.choice([1, 2, 5]))
+    x, w, dy = (lay_out(rng, rng.standard_normal(shape).astype(dtype)) for shape in ((rows, inputs), (inputs, outputs), (rows, outputs)))
+    return Request(operation, (x, w, rng.standard_normal(outputs).astype(dtype)) if operation == "linear" else (dy, x, w))
+
+
+def _logits(rng: Rng, shape: tuple[int, ...], dtype: Any) -> Array:
+    size = float(rng.choice([1, 3, 30, 500]))
+    z = rng.standard_normal(shape) * size
+    if rng.random() < 0.2:
+        z = np.rint(z)
+    return lay_out(rng, z.astype(dtype))
+
+
+def _loss(rng: Rng, i: int, operation: str) -> Request:
+    dtype, classes = _dtype(rng), int(rng.choice([2, 3, 5, 11]))
+    rows = LENGTHS[i] if i < 5 else (1, 300)[i - 5] if i < 7 else int(rng.integers(2, 9))
+    t = 1.0 if i == 7 else float(rng.choice(TEMPERATURES))
+    shape = (rows,) if operation.startswith("binary") else (rows, classes if rows < 300 else 2)
+    z = _logits(rng, shape, dtype)
+    if operation == "softmax":
+        return Request(operation, (z, t))
+    if operation.startswith("cross"):
+        return Request(operation, (z, lay_out(rng, rng.integers(0, shape[1], rows))))
+    teacher = _logits(rng, shape, dtype) if i % 6 != 5 else z.copy()
+    return Request(operation, (z, teacher, t))
+
+
+def _adam(rng: Rng, i: int, operation: str) -> Request:
+    dtype, n = _dtype(rng), _size(rng, i)
+    shape = () if i == 8 else shape_of(rng, n)
+    size = float(rng.choice([1, 1e-4, 100]))
+    p, g, m = (lay_out(rng, (rng.standard_normal(shape) * f).astype(dtype)) for f in (1, size, size))
+    v = lay_out(rng, (np.square(rng.standard_normal(shape)) * size * size + (rng.random() < 0.5)).astype(dtype))
+    t = (1, 2, 3, 10, 1000)[i % 5]
+    if t == 1:
+        m, v = np.zeros_like(m), np.zeros_like(v)
+    hyper = (float(rng.choice([0.001, 0.1])), 0.9, float(rng.choice([0.999, 0.99])), float(rng.choice([1e-8, 1e-3, 0.5])))
+    return Request(operation, (p, g, m, v, t, *hyper))
+
+
+def _classes(rng: Rng, i: int, operation: str) -> Request:
+    n, classes = (1, 2, 300, 40)[i] if i < 4 else int(rng.integers(2, 30)), int(rng.choice([2, 3, 5, 9]))
+    y = rng.integers(0, classes, n)
+    predicted = np.where(rng.random(n) < 0.5, y, rng.integers(0, classes, n))
+    if i % 3 == 1:
+        predicted = np.where(predicted == 0, classes - 1, predicted)  # a class that is never predicted
+    if i % 3 == 2:
+        y, predicted = np.where(y == 1, 0, y) + 2, predicted + 2  # a class that is never true; labels that do not begin at 0
+    average = () if operation == "accuracy" else (("micro", "macro", "weighted")[i % 3 if rng.random() < 0.3 else int(rng.integers(1, 3))],)
+    return Request(operation, (lay_out(rng, y), lay_out(rng, predicted), *average))
+
+
+def _auc(rng: Rng, i: int, operation: str) -> Request:
+    n = (2, 8, 65, 300)[i] if i < 4 else int(rng.integers(2, 30))
+    y = rng.integers(0, 2, n) if i % 6 != 5 else np.full(n, i // 6 % 2)
+    s = rng.integers(0, 5, n) / 4 if rng.random() < 0.6 else rng.standard_normal(n)
+    return Request(operation, (lay_out(rng, y), lay_out(rng, s.astype(_dtype(rng)))))
+
+
+def _ranked(rng: Rng, i: int, operation: str) -> Request:
+    rows, width, dtype = _rows(rng, i), int(rng.choice([1, 2, 5, 8, 12])), _dtype(rng)
+    scores = rng.standard_normal((rows, width)) if rng.random() < 0.4 else rng.integers(0, 3, (rows, width))
+    relevance = rng.integers(0, 4, (rows, width)) if rng.random() < 0.6 else (rng.random((rows, width)) < 0.3)
+    relevance = relevance.astype(dtype)
+    if operation == "hit_rate" and i % 3 == 0:
+        relevance = relevance * dtype(0.5) - (rng.random((rows, width)) < 0.2).astype(dtype)
+    if rows > 1 and rng.random() < 0.7:
+        relevance[int(rng.integers(rows))] = 0
+    k = width + 3 if i % 5 == 4 else int(rng.integers(1, width + 1))
+    return Request(operation, (lay_out(rng, scores.astype(dtype)), lay_out(rng, relevance), k))
+
+
+DRAWS: dict[str, Callable[[Rng, int, str], Request]] = {
+    **dict.fromkeys(("quantize", "dequantize", "fake_quantize", "fake_quantize_backward"), _on_grid),
+    **dict.fromkeys(("symmetric_qparams", "asymmetric_qparams"), _qparams),
+    "requantize": _requantize, "integer_matmul": _matmul, "pack": _bits, "unpack": _bits,
+    "magnitude_mask": _magnitude, "n_m_mask": _n_m, "linear": _layer, "linear_backward": _layer,
+    **dict.fromkeys(("softmax", "cross_entropy", "cross_entropy_backward", "kd_loss", "kd_loss_backward", "binary_kd_loss",
+                     "binary_kd_loss_backward"), _loss),
+    "adam_step": _adam, **dict.fromkeys(("accuracy", "precision", "recall", "f1"), _classes),
+    "auc": _auc, "hit_rate": _ranked, "ndcg": _ranked,
+}  # fmt: skip
+
+
+def requests(operation: str, rng: Rng) -> Iterator[Request]:
+    """Draw requests of one operation for ever: the awkward sizes first.
+
+    Shapes      as the operation
+    Source      this package
+
+    >>> next(requests("pack", np.random.default_rng(0))).arguments[0].shape
+    (0,)
+    """
+    i = 0
+    while True:
+        yield DRAWS[operation](rng, i, operation)
+        i += 1
