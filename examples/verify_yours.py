@@ -2,8 +2,8 @@
 
     python examples/verify_yours.py             needs a C compiler called cc
 
-1. The pipe is not yours to invent: copy examples/adapter_c.c. Your own work is one function, `quantized`. Here it is as most people
-   write it the first time: multiply by the reciprocal, round with roundf, clamp.
+1. The pipe is not yours to invent: copy examples/adapter_c.c. Your own work is one function, `quantized`. Here it is as most
+   people write it the first time: multiply by the reciprocal, round with roundf, clamp.
 2. `tinycompress verify --command ./mine` asks it, and says which rules it follows instead of the default ones.
 3. With the two lines mended it passes. The same program needs no pipe either: feed it the prompts, hand back what it printed.
 """

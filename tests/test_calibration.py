@@ -39,6 +39,12 @@ def test_min_max_does_not_depend_on_order_or_on_cutting(batches, random):
         assert observe_batches(MinMax(), cut).range() == expected
 
 
+def test_a_negative_power_of_two_fills_the_first_bin():
+    seen = Histogram(bins=8).observe([-4.0, 3.99])
+    assert seen.width == 1.0 and seen.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 1]
+    assert Histogram(bins=8).observe([-4.0, 4.0]).width == 2.0
+
+
 def test_min_max_per_slice():
     lo, hi = MinMax(axis=1).observe([[1.0, -2.0], [3.0, 0.0]]).observe([[0.0, 5.0]]).range()
     assert lo.tolist() == [0.0, -2.0] and hi.tolist() == [3.0, 5.0]
@@ -240,6 +246,8 @@ def test_collectors_by_hand():
     assert grown.counts.tolist() == [1, 0, 0, 1, 0, 1] and grown.edges.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     moved = Collector(replace(get("torch.HistogramObserver"), bins=2)).observe([-1.0, 1.0]).observe([3.0])
     assert moved.counts.tolist() == [2.0, 1.0] and moved.edges.tolist() == [-1.0, 1.0, 3.0]
+    moved = Collector(replace(get("torch.HistogramObserver"), bins=2)).observe([-1.0, 1.0]).observe([2.05])
+    assert moved.counts.tolist() == [1.5, 1.5]  # the piece from 0.5 to 0.5625 has its middle beyond the new edge, 0.525
     left_out = Collector("torch.HistogramObserver").observe([np.inf, 1.0, -1.0]).observe([-np.inf])
     assert left_out.ends == (-1.0, 1.0)
     with pytest.raises(ValueError, match="nothing was observed"):
@@ -264,6 +272,26 @@ def test_the_walk_of_many_moves(bins, batches, lo, hi):
     x = x * np.abs(x)
     rule = replace(get("torch.HistogramObserver"), bins=bins)
     assert observe_batches(Collector(rule), [x] if batches == 1 else [x[:7000] / 4, x[7000:]]).range() == (lo, hi)
+
+
+@pytest.mark.parametrize(
+    "bins, batches, lo, hi",
+    [
+        (256, 1, -15.106582641601562, 12.63580322265625),
+        (256, 2, -10.486465454101562, 12.15607738494873),
+        (400, 1, -9.743745803833008, 9.819278717041016),
+        (400, 2, -10.366891860961914, 10.385775566101074),
+    ],
+)
+def test_the_truncated_divergence(bins, batches, lo, hi):
+    """Measured: onnxruntime 1.32.0, HistogramCollector("entropy", False, bins, 128, ...), x86-64, 2026-11."""
+    k = np.arange(3000)
+    x = (k * 7919 % 1009 + k * 104729 % 997 + k * 1299709 % 991 + k * 15485863 % 983 - 1990).astype(np.float32) / np.float32(512)
+    x = x * np.abs(x)
+    rule = replace(get("onnxruntime.HistogramCollector.entropy"), bins=bins)
+    assert observe_batches(Collector(rule), [x] if batches == 1 else [x[:700] / 4, x[700:]]).range() == (lo, hi)
+    three = Collector(rule).observe([3.0]).range()
+    assert three == (3.0, np.float32(0.975) if bins == 400 else 3.0)
 
 
 def test_the_walk_stops_where_the_error_rises():
@@ -331,6 +359,18 @@ def test_least_squares_no_worse_than_what_other_observers_choose():
             for (lo, hi), rule in product(ranges, ("torch.MinMaxObserver", "onnxruntime.compute_scale_zp")):
                 theirs = choose_grid(lo, hi, bits, convention=rule, symmetric=symmetric)
                 assert ours <= float(squared_error(x, theirs)), (name, bits, lo, hi)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_near_a_least_squares_grid_is_better(seed):
+    x = np.random.default_rng(seed).standard_t(3, size=60)
+    grid = least_squares_grid(x, 3, symmetric=False)
+    error, noise = float(squared_error(x, grid)), 60 * 2.0**-50 * float((x**2).sum())
+    steps = [i / 1024 for i in range(-32, 33)] + [s * 2.0**-k for k in range(11, 21) for s in (-1, 1)]
+    for t, d in product(steps, (-1, 0, 1)):
+        z = int(np.clip(grid.zero_point + d, grid.qmin, grid.qmax))
+        near = Grid(np.float32(float(grid.scale) * (1 + t)), z, grid.qmin, grid.qmax)
+        assert error <= float(squared_error(x, near)) + noise
 
 
 def test_least_squares_beats_rivals_it_is_given_and_keeps_them_if_they_win():

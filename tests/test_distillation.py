@@ -406,7 +406,7 @@ def test_strides_and_read_only(classes):
 
 
 def test_empty_one_class_integers_and_half():
-    for shape in ((0, 3), (0, 40)):
+    for shape in ((0, 3), (0, 40), (0, 0)):
         loss, gradient = kd_loss_and_gradient(np.zeros(shape, np.float32), np.zeros(shape, np.float32), 2.0)
         assert loss == 0 and gradient.shape == shape and gradient.dtype == np.float32
     loss, gradient = kd_loss_and_gradient(np.array([[5.0], [7.0]]), np.array([[-5.0], [1.0]]), 0.1)
@@ -437,6 +437,15 @@ def test_bad_input(student, teacher, temperature, text):
     for f in (kd_loss, kd_loss_backward):
         with pytest.raises(ValueError, match=text):
             f(student, teacher, temperature)
+
+
+def test_a_temperature_of_any_type():
+    for t in (3.3, np.float32(3.3), np.float64(3.3), np.array(3.3)):
+        assert kd_loss(Z_S, Z_T, t) == kd_loss(Z_S, Z_T, float(t))
+        assert np.array_equal(kd_loss_backward(Z_S, Z_T, t), kd_loss_backward(Z_S, Z_T, float(t)))
+        assert decoupled_kd_loss(Z_S, Z_T, Y, t) == decoupled_kd_loss(Z_S, Z_T, Y, float(t))
+        assert distillation_loss(Z_S, Z_T, Y, t, 0.5, 0.5) == distillation_loss(Z_S, Z_T, Y, float(t), 0.5, 0.5)
+    assert kd_loss(Z_S.tolist(), Z_T.tolist(), 3) == kd_loss(Z_S, Z_T, 3.0)
 
 
 def test_bad_words():

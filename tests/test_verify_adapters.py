@@ -23,7 +23,7 @@ def ask(function, x=X, axis=None, operation="quantize", limit=5.0):
 
 
 def test_it_is_called_as_everywhere_else():
-    """NumPy's default error state, though the tests raise on everything; warnings ignored, though the tests raise on those too."""
+    """NumPy's default error state, though the tests raise on everything; warnings ignored, though those raise here too."""
 
     def mine(x, scale, zero_point, qmin, qmax):
         assert np.geterr() == {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
@@ -34,8 +34,7 @@ def test_it_is_called_as_everywhere_else():
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(ValueError, "refused"), (NotImplementedError, "unsupported"), (TypeError, "error"), (SystemExit, "error"), (MemoryError, "error"),
-     (FloatingPointError, "error"), (GeneratorExit, "error")],
+    [(ValueError, "refused"), (NotImplementedError, "unsupported"), (TypeError, "error"), (SystemExit, "error"), (MemoryError, "error"), (FloatingPointError, "error"), (GeneratorExit, "error")],
 )  # fmt: skip
 def test_what_it_raises_becomes_a_status(error, status):
     def mine(*arguments):

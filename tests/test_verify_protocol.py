@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from tinycompress.verify import wire
 from tinycompress.verify.adapters import Request
-from tinycompress.verify.children import ChildAdapter, Limits, read_reply, write_request
+from tinycompress.verify.children import ChildAdapter, Limits
+from tinycompress.verify.protocol import read_reply, write_request
 
 FAKE = pathlib.Path(__file__).with_name("fake_child.py")
 QUICK = Limits(start=20.0, request=5.0, line=1 << 16)

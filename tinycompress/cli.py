@@ -47,11 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from tinycompress.verify.commands import add_commands
+
     parser = argparse.ArgumentParser(
         prog="tinycompress", description="Make a recommender smaller, and say honestly what it cost.", allow_abbrev=False
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_compress(commands)
+    add_commands(commands)
     return parser
 
 

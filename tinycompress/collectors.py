@@ -169,7 +169,8 @@ def truncated_divergence_cut(counts: Array, edges: Array, levels: int = 128, smo
                 a cell's mean is truncated to an integer and given to all its bins; 0 becomes `smoothing`, taken from the others
     Shapes      counts (N,) integers, edges (N + 1,) -> lo, hi ()
     Limits      N = levels: a single candidate, the range of all bins
-    Convention  windows of 2 i + 1 bins; the first of the least divergences, in float32
+    Convention  windows of 2 i + 1 bins; the first of the least divergences, in float32; the narrowest if none is finite, even where
+                it holds no value: a constant 3 in 400 bins gives hi = 0.975
     Raises      ValueError if there are fewer bins than levels
     Source      onnxruntime 1.32.0 quantization/calibrate.py, HistogramCollector.get_entropy_threshold
 
@@ -179,7 +180,7 @@ def truncated_divergence_cut(counts: Array, edges: Array, levels: int = 128, smo
     middle, total = len(counts) // 2, np.concatenate([[0], np.cumsum(counts)])
     if middle < levels // 2:
         raise ValueError(f"{len(counts)} bins are fewer than {levels} levels; gather more bins")
-    best, window = np.inf, (0, len(counts))
+    best, window = np.inf, (middle - levels // 2, min(middle + levels // 2 + 1, len(counts)))
     for half in range(levels // 2, middle + 1):
         start, stop = middle - half, min(middle + half + 1, len(counts))
         inside = counts[start:stop]
@@ -194,7 +195,7 @@ def truncated_divergence_cut(counts: Array, edges: Array, levels: int = 128, smo
         q[: per * levels] = np.repeat(np.where(nonzero, merged / np.maximum(nonzero, 1), 0).astype(np.int64), per)
         if p.any() and q.any():
             d = F32(divergence(_smooth(p, smoothing), _smooth(q, smoothing)))
-            if half == levels // 2 or d < best:
+            if d < best:
                 best, window = float(d), (start, stop)
     return np.asarray(edges[window[0]]), np.asarray(edges[window[1]])
 

@@ -112,7 +112,7 @@ def raise_labels(teacher_logits: Array, labels: Labels, temperature: float, marg
 def _both(
     student: Array, teacher: Array, labels: Labels, temperature: float, target: float, rest: float, convention: Convention
 ) -> tuple[float, Array]:
-    rule = resolve(convention, SoftTargetRule)
+    rule, temperature = resolve(convention, SoftTargetRule), float(temperature)
     z_s, z_t = as_rows(student, teacher, temperature)
     n, c = z_s.shape
     y = _checked(z_s, labels)

@@ -234,4 +234,6 @@ def _correlate(a: Array, b: Array, epsilon: float, added: bool) -> tuple[Array, 
         mx, my = np.where(free, lx, epsilon or 1), np.where(ly > epsilon, ly, epsilon or 1)
         rho = dot / (mx * my)
         d = y / (mx * my) - rho * unit / mx
+    if not epsilon:
+        rho, d = np.where(free, rho, 0), np.where(free, d, 0)
     return rho[:, 0], d - d.mean(axis=1, keepdims=True)

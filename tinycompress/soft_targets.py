@@ -57,7 +57,7 @@ def kd_loss(
     >>> kd_loss(np.array([[3.0, 1.0]]), np.array([[2.0, 0.0]]), temperature=4.0)
     0.0
     """
-    rule = _rule(convention, reduction)
+    rule, temperature = _rule(convention, reduction), float(temperature)  # a float32 T would round 1 / T
     z_s, z_t = as_rows(student_logits, teacher_logits, temperature)
     divergence = DIVERGENCES[rule.divergence]
     total = 0.0
@@ -108,7 +108,7 @@ def kd_loss_and_gradient(
     >>> loss, gradient.tolist()
     (0.0, [[0.0, 0.0]])
     """
-    rule = _rule(convention, reduction)
+    rule, temperature = _rule(convention, reduction), float(temperature)  # a float32 T would round 1 / T
     z_s, z_t = as_rows(student_logits, teacher_logits, temperature)
     divergence = DIVERGENCES[rule.divergence]
     gradient = np.empty(z_s.shape, z_s.dtype)
@@ -156,7 +156,7 @@ def as_rows(student_logits: Array, teacher_logits: Array, temperature: float) ->
     z_s, z_t = np.asarray(student_logits), np.asarray(teacher_logits)
     if z_s.shape != z_t.shape:  # broadcasting would silently teach every row the same
         raise ValueError(f"the student's logits have shape {z_s.shape} and the teacher's {z_t.shape}; make them equal")
-    if z_s.ndim != 2 or z_s.shape[1] == 0:
+    if z_s.ndim != 2 or (len(z_s) and z_s.shape[1] == 0):
         raise ValueError(f"logits have shape {z_s.shape}; they need (rows, classes) with at least one class")
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature is {temperature}; it divides the logits, so it must be positive and finite")
@@ -198,12 +198,12 @@ def _rule(convention: Convention, reduction: str | None) -> SoftTargetRule:
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    step = max(1, BLOCK // shape[1])
+    step = max(1, BLOCK // max(shape[1], 1))
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
 def _divisor(rule: SoftTargetRule, shape: tuple[int, ...]) -> int:
-    return {"batchmean": max(shape[0], 1), "mean": max(shape[0], 1) * shape[1], "sum": 1}[rule.reduction]
+    return {"batchmean": max(shape[0], 1), "mean": max(shape[0] * shape[1], 1), "sum": 1}[rule.reduction]
 
 
 def _factor(rule: SoftTargetRule, temperature: float) -> float:

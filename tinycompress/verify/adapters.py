@@ -18,17 +18,16 @@ import importlib
 import importlib.util
 import inspect
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from tinycompress.verify.guards import TooLong, is_same, restore, snapshot, within
 from tinycompress.verify.operations import OPERATIONS, read_answer
 
 ReplyStatus = Literal[
@@ -51,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of it. `refused` is a ValueError, `changed` means that the arguments were; `answer` as operations.compare takes it."""
+    """`refused` is a ValueError, `changed` that the arguments were; `answer` as operations.compare takes it."""
 
     status: ReplyStatus
     answer: Any = None
@@ -74,10 +73,6 @@ class Adapter(Protocol):
     def call_many(self, requests: Sequence[Request]) -> list[Reply]: ...
 
     def close(self) -> None: ...
-
-
-class _TooLong(BaseException):
-    """Not an Exception: an implementation that catches those must not swallow the alarm."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +102,12 @@ class PythonAdapter:
             return Reply("unsupported", None, f"{self.name} does not offer {what}")
         function = self.functions[request.operation]
         keywords = {} if request.axis is None else {"axis": request.axis}
-        before = [_snapshot(a) for a in request.arguments]
+        before = [snapshot(a) for a in request.arguments]
         try:
             with np.errstate(all="warn", under="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                reply = _within(self.limit, lambda: _read(request.operation, function(*request.arguments, **keywords)))
-        except _TooLong:
+                reply = within(self.limit, lambda: _read(request.operation, function(*request.arguments, **keywords)))
+        except TooLong:
             reply = Reply("timeout", None, f"no answer within {self.limit:g} s")
         except ValueError as error:
             reply = Reply("refused", None, _one_line(error))
@@ -122,9 +117,11 @@ class PythonAdapter:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit and whatever else an implementation may throw
             reply = Reply("error", None, _one_line(error))
-        changed = [i for i, (a, b) in enumerate(zip(request.arguments, before, strict=True)) if b is not None and not _same(a, b)]
+        changed = [
+            i for i, (a, b) in enumerate(zip(request.arguments, before, strict=True)) if b is not None and not is_same(a, b)
+        ]
         for i in changed:
-            _restore(request.arguments[i], before[i])
+            restore(request.arguments[i], before[i])
         if changed and reply.status == "answered":
             names = ", ".join(OPERATIONS[request.operation].arguments[i][0] for i in changed)
             return Reply("changed", reply.answer, f"it changed its argument {names}")
@@ -238,44 +235,6 @@ def _read(operation: str, raw: Any) -> Reply:
     except (ValueError, TypeError) as error:
         return Reply("invalid-answer", None, _one_line(error, name=False))
     return Reply("answered", parts[0] if len(parts) == 1 else parts)
-
-
-def _snapshot(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else bytes(value) if isinstance(value, bytearray) else None
-
-
-def _same(now: Any, before: Any) -> bool:
-    if isinstance(now, bytearray):
-        return bool(bytes(now) == before)
-    same: bool = now.shape == before.shape and now.dtype == before.dtype and now.tobytes() == before.tobytes()
-    return same
-
-
-def _restore(now: Any, before: Any) -> None:
-    if isinstance(now, bytearray):
-        now[:] = before
-    elif now.flags.writeable and now.shape == before.shape:
-        now[...] = before
-
-
-def _within(seconds: float, function: Callable[[], Reply]) -> Reply:
-    """Call, and break off after so many seconds where an alarm can be set: the main thread, POSIX."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        return function()
-
-    def ring(signum: int, frame: FrameType | None) -> None:
-        # subtle: an alarm that interrupts this file's own lines, on the way in or out, must not skip the clean-up below
-        if frame is None or frame.f_code.co_filename != __file__:
-            raise _TooLong
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    # The alarm repeats: one that rings inside a destructor or a callback is swallowed there.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
-    try:
-        return function()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def _one_line(error: BaseException, name: bool = True) -> str:

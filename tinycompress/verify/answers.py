@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tinycompress.verify.adapters import Reply
-from tinycompress.verify.children import read_reply
 from tinycompress.verify.claims import resolve_claim
 from tinycompress.verify.judging import Question
 from tinycompress.verify.operations import OPERATIONS
+from tinycompress.verify.protocol import read_reply
 from tinycompress.verify.questions import check_canaries, read_questions
 from tinycompress.verify.results import OperationReport, Outcome, Report
 from tinycompress.verify.running import judge_all, summarize

@@ -30,8 +30,20 @@ ALSO_DEFAULT: dict[str, dict[str, tuple[str, ...]]] = {
     "quantize": {"nan": ("qmin", "error")},
     "fake_quantize": {"nan": ("qmin", "error")},
 }
+Need = tuple[str, str, str, tuple[str, ...]]
+
+
+def _alone(axis: str, option: str, /, **others: str) -> tuple[Need, ...]:
+    return tuple((axis, option, other, (needed,)) for other, needed in others.items())
+
+
+def _one_sided(**others: str) -> tuple[Need, ...]:
+    needs = {"direction": "forward", **others}
+    return _alone("temperature", "teacher_only", **needs) + _alone("temperature", "student_only", **needs)
+
+
 # (axis, option, axis, the options that it goes with): where the first stands, the second must be one of these.
-_NEEDS: dict[str, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
+_NEEDS: dict[str, tuple[Need, ...]] = {
     "quantize": (("zero_point", "inside_fma", "scaling", ("reciprocal",)),),
     "fake_quantize": (("zero_point", "inside_fma", "scaling", ("reciprocal",)),),
     "fake_quantize_backward": (
@@ -50,9 +62,20 @@ _NEEDS: dict[str, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
         ("threshold", "prune_all", "ties", ("low_first",)),
     ),
     "f1": (("form", "of_averages", "zero_division", ("zero",)),),
+    # A slip of its own kind is looked for by itself, not together with each of the others.
     "adam_step": (
-        ("root", "missing", "epsilon", ("outside",)),
-        ("epsilon", "before_correction", "correction", ("both",)),
+        *_alone("root", "missing", epsilon="outside", count="from_one", returned="moments", direction="down", correction="both"),
+        *_alone("returned", "corrected", epsilon="outside", count="from_one", direction="down", correction="both"),
+        *_alone("count", "next", epsilon="outside", direction="down", correction="both"),
+        *_alone("direction", "up", epsilon="outside", correction="both"),
+        *_alone("epsilon", "before_correction", correction="both"),
+    ),
+    "kd_loss": (*_one_sided(axis="classes"), *_alone("axis", "rows", direction="forward")),
+    "kd_loss_backward": (*_one_sided(), *_alone("inner", "forgotten", direction="forward", temperature="both")),
+    "binary_kd_loss": _one_sided(logits="zero_z"),
+    "binary_kd_loss_backward": (
+        *_one_sided(logits="zero_z"),
+        *_alone("inner", "forgotten", direction="forward", temperature="both", logits="zero_z"),
     ),
     "n_m_mask": (
         ("axis", "flat", "ragged", ("short_group",)),

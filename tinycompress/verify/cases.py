@@ -25,7 +25,7 @@ from tinycompress.verify.tables import Table, spread, table
 
 THREE = 3
 KEPT_ANYWAY = {"empty", "scalar", "axis", "overflow", "equal", "all", "none"}  # legal inputs that implementations forget
-LARGEST = 700  # cells of a table: a case that speaks about too much at once is hard to read
+LARGEST = 900  # cells of a table: a case that speaks about too much at once is hard to read
 _SOURCES: dict[str, Any] = {
     **dict.fromkeys(("quantize", "fake_quantize", "fake_quantize_backward"), cases_integers.quantizers),
     "dequantize": cases_integers.dequantizers,
@@ -180,11 +180,12 @@ def choose(operation: str) -> list[tuple[Case, Table]]:
             pool.append((case, found))
     pairs = pairs_to_part(operation)
     apart = np.array([parts(operation, found, pairs) for _, found in pool])
+    cost = np.array([400 + f.which.size + 10 * sum(v.size for a in f.answers for v in a.values) for _, f in pool])  # bytes, about
     needed = np.minimum(apart.sum(axis=0), THREE)
     chosen = [i for i, (case, _) in enumerate(pool) if set(case.flags) & KEPT_ANYWAY]
     while True:
         missing = needed - apart[chosen].sum(axis=0) > 0
-        gain = apart[:, missing].sum(axis=1)
+        gain = apart[:, missing].sum(axis=1) / cost
         gain[chosen] = 0
         if not gain.any():
             return [pool[i] for i in sorted(chosen)]

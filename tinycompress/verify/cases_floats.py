@@ -36,8 +36,9 @@ def layers(rng: np.random.Generator) -> Iterator[Case]:
             yield Case("linear", (x, w, b), f"({rows}, {i}) by ({i}, {o})", ("square" if i == o else "oblong",))
             yield Case("linear_backward", (_eighths(rng, dtype, rows, o), x, w), f"({rows}, {i}) by ({i}, {o})", ())
         for t, eps in ((1, 1e-8), (1, 0.25), (2, 0.125), (3, 1e-3), (10, 0.5), (1000, 0.25), (5, 1e-8), (7, 2.0)):
-            p, g, m = (_eighths(rng, dtype, 3) + dtype(0.0625) for _ in range(3))
-            v = np.abs(_eighths(rng, dtype, 3)) + dtype(0.125)
+            n = 3 if t == 2 else 1
+            p, g, m = (_eighths(rng, dtype, n) + dtype(0.0625) for _ in range(3))
+            v = np.abs(_eighths(rng, dtype, n)) + dtype(0.125)
             old = (m, v) if t > 1 else (np.zeros_like(m), np.zeros_like(v))
             betas = (0.5, 0.75) if t % 2 else (0.9, 0.999)
             yield Case("adam_step", (p, g, *old, t, 0.25, *betas, eps), f"step {t}, eps {eps:g}", ("first",) if t == 1 else ())
@@ -53,7 +54,7 @@ def losses(rng: np.random.Generator) -> Iterator[Case]:
     'softmax'
     """
     for dtype in BOTH:
-        for rows, classes, t in ((1, 3, 1.0), (2, 3, 4.0), (3, 5, 2.0), (2, 2, 0.5), (4, 3, 3.0), (3, 4, 4.0), (1, 4, 2.0), (2, 5, 8.0)):
+        for rows, classes, t in ((1, 3, 1.0), (2, 3, 4.0), (2, 3, 2.0), (2, 2, 0.5), (3, 2, 3.0), (3, 4, 4.0), (1, 3, 2.0), (2, 2, 8.0)):
             z, teacher = _eighths(rng, dtype, rows, classes), _eighths(rng, dtype, rows, classes)
             labels = rng.integers(0, classes, rows)
             note = f"{rows} rows, {classes} classes, T = {t:g}"

@@ -8,25 +8,20 @@ all of it, for people who never see this file.
 Whatever the child does becomes the status of a request: it may crash, hang, print garbage, answer to another id or with another
 shape, split its lines or flood us. A child that dies or hangs is started again and goes on behind the request that it died of.
 
-Not here: values as text (wire), how answers are judged (running). Read next: isolation.
+Not here: the lines (protocol), the pipes (pipes), how answers are judged (running). Read next: isolation.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Literal
+from typing import Literal
 
-from tinycompress.verify import wire
 from tinycompress.verify.adapters import Claim, Reply, Request
-from tinycompress.verify.operations import OPERATIONS, read_answer
 from tinycompress.verify.pipes import Pipes, Trouble
-
-# One word without a blank: a plain child may read it with scanf("%s") and throw it away, a JSON child may parse it.
-HELLO = '{"hello":"tinycompress","protocol":1}\n'
+from tinycompress.verify.protocol import HELLO, asked_name, read_hello, read_reply, write_request
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class ChildAdapter:
     def offers(self, operation: str, axis: int | None = None) -> bool:
         """Whether its hello named the operation; with axis=0 under the name `operation:axis=0`."""
         self._start()
-        return self._offered is None or _asked_name(operation, axis) in self._offered
+        return self._offered is None or asked_name(operation, axis) in self._offered
 
     def call(self, request: Request) -> Reply:
         """Ask once."""
@@ -99,7 +94,7 @@ class ChildAdapter:
         if not self._start():
             return Reply("not-run", None, self._refusal)
         if not self.offers(request.operation, request.axis):
-            return Reply("unsupported", None, f"its hello does not name {_asked_name(request.operation, request.axis)}")
+            return Reply("unsupported", None, f"its hello does not name {asked_name(request.operation, request.axis)}")
         if deaths[request.operation] >= self.limits.deaths:
             return Reply("not-run", None, f"{request.operation} took the process down {self.limits.deaths} times in a row")
         return None
@@ -124,7 +119,7 @@ class ChildAdapter:
             self._pipes = Pipes(self.command, self.limits.line)
             self._pipes.send(HELLO.encode())
             line = self._pipes.read_line(self.limits.start)
-            self._form, self._offered = _read_hello(line)
+            self._form, self._offered = read_hello(line)
             self._spoilt.clear()
         except (Trouble, ValueError, OSError, RecursionError) as error:
             self._stop()
@@ -158,109 +153,3 @@ class ChildAdapter:
         except Trouble as trouble:
             return replies, trouble
         return replies, None
-
-
-def _asked_name(operation: str, axis: int | None) -> str:
-    return operation if axis is None else f"{operation}:axis={axis}"
-
-
-def _read_hello(line: str) -> tuple[Literal["json", "plain"], frozenset[str] | None]:
-    form: Literal["json", "plain"] = "json" if line.lstrip().startswith("{") else "plain"
-    if form == "json":
-        said = json.loads(line)
-        names = said.get("operations")
-        if "hello" not in said or not (names is None or isinstance(names, list)):
-            raise ValueError(f'its first answer is {line[:80]!r}; {{"hello": ..., "operations": [...]}} was expected')
-    else:
-        word, *names = line.split() or [""]
-        if word != "hello":
-            raise ValueError(f"its first answer is {line[:80]!r}; a line that begins with hello was expected")
-        names = names or None
-    return form, None if names is None else frozenset(str(name) for name in names)
-
-
-def write_request(number: str, request: Request, form: str) -> str:
-    """Write one request as a line.
-
-    Shapes      any
-    Source      this package
-
-    >>> print(write_request("7", Request("symmetric_qparams", (wire.from_words(["f32", "1", "1", "3f000000"])[0], 8)), "plain"), end="")
-    run 7 symmetric_qparams 2 f32 1 1 3f000000 i64 0 8
-    """
-    name = _asked_name(request.operation, request.axis)
-    if form == "json":
-        arguments = [wire.to_json(a) for a in request.arguments]
-        return json.dumps({"run": name, "id": number, "args": arguments}, separators=(",", ":")) + "\n"
-    return " ".join(["run", number, name, str(len(request.arguments)), *map(wire.to_words, request.arguments)]) + "\n"
-
-
-def read_reply(line: str, operation: str, form: str) -> tuple[str | None, Reply]:
-    """Read one answer: its id (None where the line has none that can be read) and what it says.
-
-    Shapes      any
-    Source      this package
-
-    >>> read_reply("ok 7 i8 1 2 5 -6", "quantize", "plain")[1].answer
-    array([ 5, -6], dtype=int8)
-    >>> read_reply("Segmentation fault", "quantize", "plain")[1].message
-    "'Segmentation fault' is not an answer; one of ok, refuse, unsupported, error, and the id, were expected"
-    """
-    found: str | None = None
-    try:
-        found, word, rest = _split_json(line) if form == "json" else _split_plain(line)
-        if word == "ok":
-            return found, Reply("answered", _values(rest, operation, form))
-        message = " ".join(map(str, rest))[:300]
-        statuses: dict[str, Any] = {"refuse": "refused", "unsupported": "unsupported", "error": "error"}
-        return found, Reply(statuses[word], None, message)
-    except _NoAnswer as error:
-        return error.number, Reply("invalid-answer", None, str(error))
-    except (ValueError, TypeError, RecursionError) as error:
-        return found, Reply("invalid-answer", None, f"{error}")
-
-
-class _NoAnswer(Exception):
-    def __init__(self, text: str, number: str | None = None) -> None:
-        super().__init__(text)
-        self.number = number
-
-
-_WORDS = ("ok", "refuse", "unsupported", "error")
-
-
-def _split_plain(line: str) -> tuple[str, str, list[str]]:
-    words = line.split()
-    if len(words) < 2 or words[0] not in _WORDS:
-        raise _NoAnswer(f"{line[:60]!r} is not an answer; one of {', '.join(_WORDS)}, and the id, were expected")
-    return words[1], words[0], words[2:]
-
-
-def _split_json(line: str) -> tuple[str, str, list[Any]]:
-    try:
-        said = json.loads(line)
-    except (ValueError, RecursionError):
-        raise _NoAnswer(f"{line[:60]!r} is not JSON") from None
-    if not isinstance(said, dict) or type(said.get("id")) not in (int, str):
-        raise _NoAnswer(f"{line[:60]!r} is not an answer; an object with id and one of {', '.join(_WORDS)} was expected")
-    number = str(said["id"])
-    for word in _WORDS:
-        if word in said:
-            return number, word, said[word] if isinstance(said[word], list) else [said[word]]
-    raise _NoAnswer(f"{line[:60]!r} has none of {', '.join(_WORDS)}", number)
-
-
-def _values(rest: list[Any], operation: str, form: str) -> Any:
-    values: list[Any] = []
-    if form == "json":
-        values = [wire.from_json(value) for value in rest]
-    else:
-        at = 0
-        while at < len(rest):
-            value, at = wire.from_words(rest, at)
-            values.append(value)
-    wanted = len(OPERATIONS[operation].answers)
-    if len(values) != wanted:
-        raise ValueError(f"{len(values)} values; {wanted} were asked for")
-    parts = read_answer(operation, values[0] if wanted == 1 else values)
-    return parts[0] if wanted == 1 else parts

@@ -59,8 +59,8 @@ def _add_verify(commands: Any) -> None:
         description="Hold an implementation to a convention, bit for bit. Or: verify diff PROFILE PROFILE; verify explain ID.",
         allow_abbrev=False,
     )
-    c.add_argument("words", nargs="*", metavar="MODULE[:OBJECT]", help="a module or file with functions named like the operations; "
-                   "or: diff PROFILE PROFILE, or: explain ID")  # fmt: skip
+    words = "a module or file with functions named like the operations; or: diff PROFILE PROFILE; or: explain ID"
+    c.add_argument("words", nargs="*", metavar="MODULE[:OBJECT]", help=words)
     _add_source(c)
     c.add_argument("--answers", metavar="FILE", help="what a program answered to prompts.txt of `tinycompress vectors`")
     c.add_argument("--claim", metavar="PROFILE", help="what it claims to be; without it the module's CLAIM, or the default")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycompress.verify.axes import Point, Points, option_names
+from tinycompress.verify.axes import Point, Points, option_names, points
 from tinycompress.verify.cases import differ
 from tinycompress.verify.explaining import answer_words, size
 from tinycompress.verify.judging import Question
@@ -22,7 +22,6 @@ from tinycompress.verify.profiles import get_profile
 from tinycompress.verify.questions import read_questions
 
 DRAWS = 2000
-SHOWN = 3
 
 
 def diff_text(first: str, second: str, seed: int = 0) -> str:
@@ -52,14 +51,29 @@ def _operation(operation: str, a: tuple[str, Points], b: tuple[str, Points], see
         yield f"{operation}: the same on every input that any vector asks"
         return
     yield f"{operation}: {', '.join(f'{axis} {p[axis]} | {q[axis]}' for axis in p if p[axis] != q[axis])}"
-    for question in parted[:SHOWN]:
-        yield f"    {question.request}"
+    for axis, question in _witnesses(operation, parted, p, q):
+        yield f"    {axis}: {question.request}"
         for name, point in ((a[0], p), (b[0], q)):
             yield f"        {name}: {answer_words(answer(operation, point, question.request.arguments, question.request.axis))}"
         yield f"        ({question.test}: {question.hunts})"
     yield f"    {len(parted)} vectors part them"
     if operation in _DRAWN:
         yield f"    {_share(operation, p, q, seed)}"
+
+
+def _witnesses(operation: str, parted: list[Question], p: Point, q: Point) -> Iterator[tuple[str, Question]]:
+    """For each axis on which they part, the smallest question where that axis alone makes the difference; without one, the smallest."""
+    found = False
+    for axis in (axis for axis in p if p[axis] != q[axis]):
+        turned = {**p, axis: q[axis]}
+        if turned not in points(operation):
+            continue
+        alone = next((question for question in parted if _parts(question, p, turned)), None)
+        if alone is not None:
+            found = True
+            yield axis, alone
+    if not found:
+        yield "together", parted[0]
 
 
 def nearest_points(operation: str, a: Points, b: Points) -> tuple[Point, Point]:
@@ -94,7 +108,7 @@ def _share(operation: str, p: Point, q: Point, seed: int) -> str:
     one, two = (answer(operation, point, arguments).values[0] for point in (p, q))
     count = int((one != two).sum())
     step = float(np.abs(one.astype(np.float64) - two.astype(np.float64)).max(initial=0))
-    return f"on {DRAWS:,} draws from N(0, 1) over a range of +-4 in 8 bits: {count} differ ({count / DRAWS:.2%}), by at most {step:.6g}"
+    return f"on {DRAWS:,} draws from N(0, 1), range +-4 in 8 bits: {count} differ ({count / DRAWS:.2%}), by at most {step:.6g}"
 
 
 _S, _Z = 8 / 255, 3

@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from tinycompress.verify.children import HELLO, write_request
 from tinycompress.verify.judging import Question
 from tinycompress.verify.operations import OPERATIONS
+from tinycompress.verify.protocol import HELLO, write_request
 from tinycompress.verify.questions import read_questions
 
 

@@ -88,6 +88,22 @@ def near_ties(rng: Rng, n: int, s: float, z: int, low: int, high: int) -> Array:
     return np.where(rng.random(n) < 0.5, x, np.nextafter(x, away, dtype=np.float32))
 
 
+def edge_ties(rng: Rng, n: int, s: float, z: int, low: int, high: int) -> Array:
+    """Draw n float32 half a step outside the range, most of them an ulp nearer or farther.
+
+    Shapes      takes none -> (n,)
+    Source      this package
+
+    >>> edge_ties(np.random.default_rng(0), 2, 1.0, 0, -8, 7).dtype
+    dtype('float32')
+    """
+    x = (rng.choice([low - z - 0.5, high - z + 0.5], n) * float(np.float32(s))).astype(np.float32)
+    for _ in range(2):
+        away = np.where(rng.random(n) < 0.5, np.inf, -np.inf).astype(np.float32)
+        x = np.where(rng.random(n) < 0.4, np.nextafter(x, away, dtype=np.float32), x)
+    return x
+
+
 def hard_floats(rng: Rng, n: int, s: float, z: int, low: int, high: int, infinite: bool = True) -> Array:
     """Draw n float32 for a grid.
 

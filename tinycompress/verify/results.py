@@ -87,7 +87,7 @@ class Report:
         return next(op.status for op in self.operations if op.operation == operation)
 
 
-def worst(statuses: Mapping[str, int]) -> Status:
+def worst(statuses: Mapping[Status, int]) -> Status:
     """Return the status that an operation is called by.
 
     Shapes      takes none

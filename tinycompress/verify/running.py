@@ -21,7 +21,8 @@ from tinycompress.verify.axes import Points, legal
 from tinycompress.verify.claims import Claims, resolve_claim
 from tinycompress.verify.isolation import Tick, collect
 from tinycompress.verify.judging import Question, differences, judge
-from tinycompress.verify.operations import OPERATIONS, read_answer
+from tinycompress.verify.live import differs, live_outcomes
+from tinycompress.verify.operations import OPERATIONS
 from tinycompress.verify.questions import check_canaries, read_questions
 from tinycompress.verify.reproducing import reproducer
 from tinycompress.verify.results import OperationReport, Outcome, Report, Status, worst
@@ -81,7 +82,7 @@ def _run_operation(
     replies = ask_twice(adapter, [q.request for q in questions], limit, isolate)
     outcomes, standing = judge_all(questions, replies, claims.points(name))
     if live and not any(first.status == "not-run" for first, _ in replies):
-        outcomes += _live(adapter, name, claims.points(name), seed, limit, isolate)
+        outcomes += ask_live(adapter, name, claims.points(name), seed, limit, isolate)
     return summarize(name, outcomes, standing, claims)
 
 
@@ -142,7 +143,7 @@ def judge_all(
     outcomes: list[Outcome] = []
     standing = np.ones_like(claimed) if not questions else legal(questions[0].request.operation)
     for question, (first, second) in zip(questions, replies, strict=True):
-        if {first.status, second.status} <= {"answered", "refused"} and not _same(question, first, second):
+        if differs(question.request, first, second):
             outcomes.append(
                 Outcome(
                     question.request.operation,
@@ -162,13 +163,6 @@ def judge_all(
     return outcomes, standing
 
 
-def _same(question: Question, first: Reply, second: Reply) -> bool:
-    if first.status != second.status or first.status == "refused":
-        return first.status == second.status
-    a, b = (read_answer(question.request.operation, r.answer) for r in (first, second))
-    return all(p.dtype == q.dtype and p.shape == q.shape and p.tobytes() == q.tobytes() for p, q in zip(a, b, strict=True))
-
-
 def summarize(name: str, outcomes: Sequence[Outcome], standing: Points, claims: Claims) -> OperationReport:
     """Make the report of one operation: its status is that of its worst outcome, named where one convention explains all.
 
@@ -178,7 +172,7 @@ def summarize(name: str, outcomes: Sequence[Outcome], standing: Points, claims: 
     >>> summarize("accuracy", [], legal("accuracy"), resolve_claim(None)).status
     'not-run'
     """
-    counts = Counter(outcome.status for outcome in outcomes)
+    counts: Counter[Status] = Counter(outcome.status for outcome in outcomes)
     status = worst(counts)
     claimed = claims.points(name)
     options: tuple[str, ...] = ()
@@ -188,26 +182,26 @@ def summarize(name: str, outcomes: Sequence[Outcome], standing: Points, claims: 
             status, options = "other-convention", differences(name, standing, claimed)
         else:
             status, note = "unexplained", "each answer is one that some convention gives, but no single one gives them all"
+    if status == "other-convention" and not options:
+        options = next((outcome.options for outcome in outcomes if outcome.options), ())
     kept = [outcome for outcome in outcomes if outcome.status not in ("pass", "unsupported")][:MOST_OUTCOMES]
     if counts["unsupported"] and status != "unsupported":
         reasons = {outcome.message for outcome in outcomes if outcome.status == "unsupported"}
         note = "; ".join(filter(None, [note, f"{counts['unsupported']} questions unsupported ({sorted(reasons)[0]})"]))
     comparisons = sum(outcome.comparisons for outcome in outcomes)
     judged: Status = status if comparisons or status != "pass" else "not-run"
-    return OperationReport(name, judged, comparisons, True, tuple(kept), options, note, dict(counts))
+    return OperationReport(name, judged, comparisons, True, tuple(kept), options, note, {str(k): n for k, n in counts.items()})
 
 
-def live_outcomes(adapter: Adapter, name: str, claimed: Points, seed: int = 0) -> list[Outcome]:
-    """Run the live tests of one operation here, in this process.
+def ask_live(
+    adapter: Adapter, name: str, claimed: Points, seed: int = 0, limit: float = 5.0, isolate: bool = True
+) -> list[Outcome]:
+    """Run the live tests of one operation.
 
     Shapes      claimed as legal(operation)
     Source      this package
 
-    >>> live_outcomes(as_adapter({}), "pack", legal("pack"))
-    []
+    >>> {outcome.status for outcome in ask_live(as_adapter({}), "pack", legal("pack"), isolate=False)}
+    {'unsupported'}
     """
-    return []
-
-
-def _live(adapter: Adapter, name: str, claimed: Points, seed: int, limit: float, isolate: bool) -> list[Outcome]:
-    return []
+    return live_outcomes(name, claimed, seed, lambda requests: ask_twice(adapter, requests, limit, isolate))

@@ -25,7 +25,7 @@ from tinycompress.verify.operations import OPERATIONS
 from tinycompress.verify.questions import check_canaries, read_questions
 from tinycompress.verify.reporting import outcome_text
 from tinycompress.verify.results import Outcome
-from tinycompress.verify.running import live_outcomes
+from tinycompress.verify.running import ask_live
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Check:
     def outcomes(self) -> list[Outcome]:
         """Ask, and judge."""
         if self.question is None:
-            return live_outcomes(self.adapter, self.operation, self.claimed, self.seed)
+            return ask_live(self.adapter, self.operation, self.claimed, self.seed, isolate=False)
         return [judge(self.question, self.adapter.call(self.question.request), self.claimed)[0]]
 
     def __call__(self) -> None:
