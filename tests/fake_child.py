@@ -1,4 +1,4 @@
-"""Implementations of `quantize` behind a pipe, each with one defect: fake_child.py DEFECT [plain|json]. No NumPy: it starts fast."""
+"""Implementations of `quantize` behind a pipe, each with one defect: DEFECT [plain|json]. No NumPy: it starts fast."""
 
 import json
 import os

@@ -236,6 +236,7 @@ def test_calibration_error_bin_by_bin(rows, count):
 def test_calibration_of_the_most_probable_class():
     p = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.5, 0.0]])
     assert calibration_error([0, 1, 0], p) == 0.5  # always right, half sure; of two equal classes the first is stated
+    assert calibration_error([0], [[0.75, 0.25]]) == 0.25 and calibration_error([1], [[0.75, 0.25]]) == 0.75
     assert calibration_error([0, 0, 1], p) == pytest.approx(1 / 6, abs=4 * U)
     assert calibration_error([1, 1], [1.0, 0.0]) == 0.5 and calibration_error([1, 1], [1.0, 0.0], norm="max") == 1
     assert calibration_error([0, 1], [0.0, 0.2], count=5) == 0.4  # 0 and the right end 0.2 share the first bin

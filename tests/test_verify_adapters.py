@@ -34,8 +34,15 @@ def test_it_is_called_as_everywhere_else():
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(ValueError, "refused"), (NotImplementedError, "unsupported"), (TypeError, "error"), (SystemExit, "error"), (MemoryError, "error"), (FloatingPointError, "error"), (GeneratorExit, "error")],
-)  # fmt: skip
+    [
+        (ValueError, "refused"),
+        (NotImplementedError, "unsupported"),
+        (TypeError, "error"),
+        (SystemExit, "error"),
+        (MemoryError, "error"),
+        (GeneratorExit, "error"),
+    ],
+)
 def test_what_it_raises_becomes_a_status(error, status):
     def mine(*arguments):
         raise error("so it is")
@@ -167,6 +174,11 @@ def test_a_copy_of_the_process_keeps_what_came_before_the_crash():
     results, trouble = collect(work, 5.0)
     assert [i for i, _ in results] == [0, 1] and trouble.status == "crash" and "SIGABRT" in trouble.message
     assert results[0][1].tobytes() == X.tobytes()
+
+
+def test_a_copy_that_leaves_quietly_has_crashed_too():
+    results, trouble = collect(lambda tick: (i if i < 2 else os._exit(0) for i in range(5)), 5.0)
+    assert results == [0, 1] and trouble.status == "crash" and "status 0" in trouble.message
 
 
 def test_a_copy_that_gives_no_sign_of_life_is_ended_and_one_that_ticks_is_not():

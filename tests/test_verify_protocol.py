@@ -146,11 +146,18 @@ def test_values_travel_unchanged(x):
     assert wire.from_words(words)[1] == len(words)
 
 
-@pytest.mark.parametrize("line", ["", "ok 1 i8 1 -1", "ok 1 f32 1 1 zzzzzzzz", "ok 1 bool 1 2 12", "ok 1 i8 99 1", "ok 1 i8 1 9999999",
-       "ok 1 f32 0 1.5", "ok 1 i8 0 1e3", "ok 1 i8 0 \u0661", "ok 1", "ok", "ok 1 i8 2 3", "ok 1 i8 0 5 i8 0 5", "ok 1 text 0 five",
-       '{"id":1,"ok":[{"type":[],"shape":[1],"data":[null]}]}', '{"id":1,"ok":{"a":1}}', '{"id":true,"ok":1}', "[" * 5000, "null", "[]",
-       '{"id":1,"ok":[{"type":"i8","shape":[true],"data":[1]}]}', '{"id":1,"ok":[{"type":"f32","shape":[],"data":[0.5]}]}',
-       '{"id":1,"ok":[{"type":"i64","shape":[],"data":[99999999999999999999]}]}', '{"id":1,"ok":null}', '{"id":1}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", "ok", "ok 1", "ok 1 i8 1 -1", "ok 1 f32 1 1 zzzzzzzz", "ok 1 bool 1 2 12", "ok 1 i8 99 1", "ok 1 i8 1 9999999"),
+        *("ok 1 f32 0 1.5", "ok 1 i8 0 1e3", "ok 1 i8 0 \u0661", "ok 1 i8 2 3", "ok 1 i8 0 5 i8 0 5", "ok 1 text 0 five"),
+        *("[" * 5000, "null", "[]", '{"id":1}', '{"id":1,"ok":null}', '{"id":1,"ok":{"a":1}}', '{"id":true,"ok":1}'),
+        '{"id":1,"ok":[{"type":[],"shape":[1],"data":[null]}]}',
+        '{"id":1,"ok":[{"type":"i8","shape":[true],"data":[1]}]}',
+        '{"id":1,"ok":[{"type":"f32","shape":[],"data":[0.5]}]}',
+        '{"id":1,"ok":[{"type":"i64","shape":[],"data":[99999999999999999999]}]}',
+    ],
+)
 def test_lines_that_are_no_answer(line):
     for form in ("plain", "json"):
         assert read_reply(line, "quantize", form)[1].status == "invalid-answer", form

@@ -80,6 +80,13 @@ Fewer rows: dense training on raw + compressed data:
   dense_training          one loss over raw and compressed rows, or raw and compressed parameters
   condensation            fewer rows that teach as much: unique, herded, weighted
   synthetic_rows          rows that never were: matched feature means, labels solved for
+Fewer levels and fewer numbers:
+  codebooks               levels that are means of what they replace: k-means, and the best there is
+  priced_levels           levels for codes of unequal length: error against bits
+  column_codebooks        a codebook for each column, or for a few together; levels that learn
+  product_quantization    a row as a few codes, one for each part of it; scores by look-up
+  rate_distortion         the least error at a given rate, and how near each way comes
+  loss_weighted           codes chosen by what they do to the loss, not by distance
 Honest bytes:
   packing                 codes of a few bits as bytes: element 0 in the low bits, or any library's order
   tables                  embedding rows as bytes: low-bit codes, each row's scale and bias behind them

@@ -169,7 +169,7 @@ def truncated_divergence_cut(counts: Array, edges: Array, levels: int = 128, smo
                 a cell's mean is truncated to an integer and given to all its bins; 0 becomes `smoothing`, taken from the others
     Shapes      counts (N,) integers, edges (N + 1,) -> lo, hi ()
     Limits      N = levels: a single candidate, the range of all bins
-    Convention  windows of 2 i + 1 bins; the first of the least divergences, in float32; the narrowest if none is finite, even where
+    Convention  windows of 2 i + 1 bins; the first of the least divergences, in float32; the narrowest if none is finite, even if
                 it holds no value: a constant 3 in 400 bins gives hi = 0.975
     Raises      ValueError if there are fewer bins than levels
     Source      onnxruntime 1.32.0 quantization/calibrate.py, HistogramCollector.get_entropy_threshold

@@ -1,8 +1,8 @@
 """The grid with the least squared error: how much to clip so that clipping and rounding together cost least.
 
 A narrower range rounds every value finer and clips a few; the squared error of both has a minimum. This file tries every pair
-of ends on a stated list, then looks around the best few, and moves s to where the slope is zero for the codes as they are,
-until nothing gains.
+of ends on a stated list, then looks at scales near the best few, and where the slope is zero for the codes as they are, until
+nothing gains.
 
 The trick that makes it cheap: with x sorted, all values of one code are neighbours, and the error of a whole block of them is a
 quadratic in s whose coefficients are differences of running sums. A candidate costs n look-ups, however many x there are.
@@ -33,8 +33,8 @@ def least_squares_grid(
     Equation    E(s, z) = sum c (x - j s)^2, j = clip(half_even(x / s), qmin - z, qmax - z)                   (1)
                 all ends lo i/m, hi k/m for i, k = 1 ... m (symmetric: absmax i/m^2, i = 1 ... m^2),
                     s = width / n, z = half_even(qmin - lo / s)                                               (2)
-                from the 8 best, while E falls: the best s (1 + t), z + d, for t = i/1024 from -1/32 to 1/32
-                    and t = +-2^-11 ... +-2^-20, d = -1, 0, 1 (symmetric: 0)                                  (3)
+                from the 8 best, while E falls: the best s (1 + t), for t = i/1024 from -1/32 to 1/32 and
+                    t = +-2^-11 ... +-2^-20,                                                                  (3)
                     or s <- sum c j x / sum c j^2 from there                                                  (4)
     Shapes      x any, weights as x -> scale and zero_point (), or (n,) with one of each per slice of `axis`
     Bound       E is at most that of every candidate (2) with m = `cuts`, of the plain grid (symmetric_grid, asymmetric_grid), and
@@ -149,17 +149,16 @@ def _best(x: Array, c: Array, qmin: int, qmax: int, symmetric: bool, cuts: int, 
         blocks = [slice(i, i + some) for i in range(0, len(scale), some)]
         error = np.concatenate([_errors(sums, scale[b], zero[b], qmin, qmax)[0] for b in blocks])
         starts = np.argsort(error, kind="stable")[:8]
-        ends = [_descend(sums, float(scale[i]), int(zero[i]), float(error[i]), qmin, qmax, symmetric) for i in starts]
+        ends = [_descend(sums, float(scale[i]), int(zero[i]), float(error[i]), qmin, qmax) for i in starts]
     _, s, z = min(ends, key=lambda end: end[0])
     return s, z
 
 
-def _descend(sums: _Sums, s: float, z: int, least: float, qmin: int, qmax: int, symmetric: bool) -> tuple[float, float, int]:
+def _descend(sums: _Sums, s: float, z: int, least: float, qmin: int, qmax: int) -> tuple[float, float, int]:
     """E, s and z after steps (3) and (4) for as long as they gain."""
     factor = 1 + np.concatenate([np.arange(-32, 33) / 1024, 2.0 ** np.arange(-20, -10), -(2.0 ** np.arange(-20, -10))])
     while True:
-        shifted = [z] if symmetric else [z, max(z - 1, qmin), min(z + 1, qmax)]
-        scale, zero = (a.ravel() for a in np.meshgrid(s * factor, shifted))
+        scale, zero = s * factor, np.full(len(factor), z)
         _, jx, jj = _errors(sums, scale, zero, qmin, qmax)
         fitted = np.where(jj > 0, jx / np.maximum(jj, 1e-300), scale)  # (4)
         scale, zero = np.concatenate([scale, fitted]).astype(np.float32).astype(np.float64), np.tile(zero, 2)
@@ -167,4 +166,4 @@ def _descend(sums: _Sums, s: float, z: int, least: float, qmin: int, qmax: int, 
         at = int(np.argmin(error))
         if not error[at] < least:
             return least, s, z
-        s, z, least = float(scale[at]), int(zero[at]), float(error[at])  # (3)
+        s, least = float(scale[at]), float(error[at])  # (3)

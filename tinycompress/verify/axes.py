@@ -61,7 +61,7 @@ _NEEDS: dict[str, tuple[Need, ...]] = {
         ("threshold", "keep_all", "ties", ("low_first",)),
         ("threshold", "prune_all", "ties", ("low_first",)),
     ),
-    "f1": (("form", "of_averages", "zero_division", ("zero",)),),
+    "dequantize": (("difference", "wraps", "order", ("difference",)),),
     # A slip of its own kind is looked for by itself, not together with each of the others.
     "adam_step": (
         *_alone("root", "missing", epsilon="outside", count="from_one", returned="moments", direction="down", correction="both"),
@@ -71,11 +71,11 @@ _NEEDS: dict[str, tuple[Need, ...]] = {
         *_alone("epsilon", "before_correction", correction="both"),
     ),
     "kd_loss": (*_one_sided(axis="classes"), *_alone("axis", "rows", direction="forward")),
-    "kd_loss_backward": (*_one_sided(), *_alone("inner", "forgotten", direction="forward", temperature="both")),
+    "kd_loss_backward": (*_one_sided(), *_alone("factor", "inner_forgotten", direction="forward", temperature="both")),
     "binary_kd_loss": _one_sided(logits="zero_z"),
     "binary_kd_loss_backward": (
         *_one_sided(logits="zero_z"),
-        *_alone("inner", "forgotten", direction="forward", temperature="both", logits="zero_z"),
+        *_alone("factor", "inner_forgotten", direction="forward", temperature="both", logits="zero_z"),
     ),
     "n_m_mask": (
         ("axis", "flat", "ragged", ("short_group",)),

@@ -15,6 +15,12 @@ _TEMPERATURE: Axis = {
     "student_only": "only the student is divided by T",
 }
 _FACTOR: Axis = {"squared": "T^2 times the divergence", "linear": "T times", "none": "not multiplied"}
+_SLOPE: Axis = {
+    "squared": "of T^2 times the divergence: T (p_s - p_t)",
+    "linear": "of T times: p_s - p_t",
+    "none": "not multiplied: (p_s - p_t) / T",
+    "inner_forgotten": "of T^2 times, without the inner 1 / T: T^2 (p_s - p_t)",
+}
 _REDUCTION: Axis = {
     "batchmean": "sum over classes, mean over the N rows",
     "mean": "mean over all N C elements: C times weaker",
@@ -91,10 +97,9 @@ FLOAT_AXES: dict[str, dict[str, Axis]] = {
     },
     "kd_loss_backward": {
         "direction": _GRADIENT,
-        "factor": _FACTOR,
+        "factor": _SLOPE,
         "reduction": _REDUCTION,
         "temperature": _TEMPERATURE,
-        "inner": {"applied": "d/dz_s of softmax(z_s / T) has its 1 / T", "forgotten": "the inner 1 / T is left out"},
     },
     "binary_kd_loss": {
         "logits": _ONE_LOGIT,
@@ -106,10 +111,9 @@ FLOAT_AXES: dict[str, dict[str, Axis]] = {
     "binary_kd_loss_backward": {
         "logits": _ONE_LOGIT,
         "direction": _GRADIENT,
-        "factor": _FACTOR,
+        "factor": _SLOPE,
         "reduction": {**_ROWS, "two_classes": "mean over the rows and both classes"},
         "temperature": _TEMPERATURE,
-        "inner": {"applied": "the derivative has its inner 1 / T", "forgotten": "the inner 1 / T is left out"},
     },
     "adam_step": {
         "epsilon": {
@@ -132,7 +136,8 @@ FLOAT_AXES: dict[str, dict[str, Axis]] = {
     "accuracy": {"unit": {"fraction": "share of rows that agree", "percent": "in percent", "count": "how many agree"}},
     "precision": _AVERAGED,
     "recall": _AVERAGED,
-    "f1": {**_AVERAGED, "form": {
+    # F1 is symmetric, and never 0 / 0 over labels that occur: two axes fewer
+    "f1": {"labels": _AVERAGED["labels"], "weights": _AVERAGED["weights"], "form": {
         "per_class": "F1 of each class, then averaged",
         "of_averages": "2 P R / (P + R) of averaged precision and recall",
     }},
@@ -150,7 +155,7 @@ FLOAT_AXES: dict[str, dict[str, Axis]] = {
         },
         "ties": _TIES,
         "empty": _EMPTY,
-        "relevant": {"positive": "relevance > 0", "at_least_one": "relevance >= 1", "nonzero": "relevance != 0"},
+        "relevant": {"positive": "relevance > 0", "at_least_one": "relevance >= 1"},
         "order": {"falling": "highest score first", "rising": "lowest score first"},
     },
     "ndcg": {

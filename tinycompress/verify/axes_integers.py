@@ -14,6 +14,8 @@ ROUNDING: Axis = {
     "half_away": "to nearest, ties away from zero",
     "half_up": "to nearest, ties toward +infinity: floor(v + 1/2)",
     "half_down": "to nearest, ties toward -infinity: ceil(v - 1/2)",
+    "half_up_added": "floor(fl(v + 1/2)): half up, but the largest number below 1/2 goes up too, its sum is rounded",
+    "half_away_added": "half away by fl(|v| + 1/2): the largest number below 1/2 goes away from zero too",
     "half_to_zero": "to nearest, ties toward zero",
     "toward_zero": "the fraction is cut off, as a cast to int does",
     "away_from_zero": "to the next integer away from zero",
@@ -35,7 +37,7 @@ SATURATION: Axis = {
     "saturate": "clamped to qmin ... qmax before any cast",
     "int32_first": "cast to int32 first, where everything beyond is -2^31; adding z may wrap; then clamped",
     "int64_first": "z is added, then cast to int64, where everything beyond is -2^63; then clamped",
-    "wrap": "not clamped: taken modulo the number of codes qmax - qmin + 1",
+    "wrap": "not clamped: taken modulo the number of codes, a power of two; NaN and what int32 cannot hold become anything",
 }
 NAN: Axis = {
     "qmin": "a NaN becomes qmin",

@@ -54,7 +54,7 @@ def losses(rng: np.random.Generator) -> Iterator[Case]:
     'softmax'
     """
     for dtype in BOTH:
-        for rows, classes, t in ((1, 3, 1.0), (2, 3, 4.0), (2, 3, 2.0), (2, 2, 0.5), (3, 2, 3.0), (3, 4, 4.0), (1, 3, 2.0), (2, 2, 8.0)):
+        for rows, classes, t in ((1, 3, 1.0), (2, 3, 4.0), (2, 3, 2.0), (2, 2, 0.5), (3, 2, 3.0), (3, 2, 4.0), (1, 3, 2.0), (2, 2, 8.0)):
             z, teacher = _eighths(rng, dtype, rows, classes), _eighths(rng, dtype, rows, classes)
             labels = rng.integers(0, classes, rows)
             note = f"{rows} rows, {classes} classes, T = {t:g}"
@@ -134,8 +134,6 @@ def ranking(rng: np.random.Generator) -> Iterator[Case]:
     for small in ([[0.5, 0, 0]], [[0, 0.5, 2]], [[0.25, 0.25, 0]], [[0, 0, 0.5]], [[0.5, 0.5, 1]]):
         for scores, k in (([[3.0, 2, 1]], 1), ([[1.0, 3, 2]], 2)):
             yield Case("hit_rate", (np.array(scores), np.array(small, float), k), "relevance between 0 and 1", ("fraction",))
-    for row in ([[-1.0, 0, 1]], [[-2.0, 1, 0]], [[-0.5, -1.0, 2]], [[-1.0, -1, 1]]):
-        yield Case("hit_rate", (np.array([[3.0, 2, 1]]), np.array(row), 1), "relevance below 0", ("negative",))
     for _ in range(14):
         n, length = int(rng.integers(1, 3)), int(rng.integers(3, 7))
         scores, relevance = rng.permutation(n * length).reshape(n, length) * 1.0, rng.integers(0, 2, (n, length)) * 1.0

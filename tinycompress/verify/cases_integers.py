@@ -63,7 +63,8 @@ def _quantizer_inputs(rng: np.random.Generator) -> Iterator[tuple[list[float], f
     yield [3.4, -3.6], 1.0, 0, S4, "fraction", "the same in four bits"
     for z in (1, 3, -5):
         yield [0.5, 1.5, -1.5, -2.5], 1.0, z, S8, "zero point", "odd zero point at ties: added before or after the rounding"
-    yield [-0.49999997, 0.49999997], 1.0, 3, S8, "zero point", "half an ulp below a tie: the sum with z rounds up to the tie"
+    for z in (0, 3, -4):
+        yield [-0.49999997, 0.49999997], 1.0, z, S8, "below", "the largest number below 1/2: a sum with 1/2 or z rounds up"
     yield [0.7, -0.7, 3.49999], 0.5, 7, (0, 15), "zero point", "four bits unsigned"
     yield [130.0, -131.0], 1.0, 0, S8, "range", "just beyond both ends"
     yield [127.5, -128.5], 1.0, 0, S8, "range", "ties at both ends"
@@ -163,7 +164,7 @@ def qparams(rng: np.random.Generator) -> Iterator[Case]:
         ([1.0, 2.0], "one-sided"), ([-2.0, -1.0], "one-sided"), ([5.0, 5.0], "constant"), ([-5.0], "constant"), ([-1.0, 2.0], "plain"),
         ([-3.0, 2.0], "plain"), ([-127.5, 127.5], "symmetric"), ([-128.0, 127.0], "whole codes"), ([0.0, 255.0], "whole codes"),
         ([1e-10, -3e-10], "tiny"), ([1e-9, 2e-9], "tiny"), ([1e-38, -2e-38], "tiny"), ([1e5, -3.0], "outlier"), ([-0.5, 254.5], "tie"),
-        ([-1.5, 253.5], "tie"), ([-2.5, 252.5], "tie"), ([-0.75, 126.75], "tie"), ([10.0, 20.0, 30.0], "one-sided"),
+        ([-0.49999997, 254.5], "below"), ([-1.5, 253.5], "tie"), ([-2.5, 252.5], "tie"), ([-0.75, 126.75], "tie"), ([10.0, 20.0, 30.0], "one-sided"),
     ]  # fmt: skip
     for x, flag in lists:
         for bits in (8, 4) if flag in ("plain", "one-sided", "zero", "constant", "empty") else (8,):

@@ -37,6 +37,9 @@ def requantize(rng: np.random.Generator) -> Iterator[Case]:
     yield Case("requantize", (np.array([2**31 - 1, -(2**31)], np.int32), 3.0, -5, *S8), "beyond int32", ("huge",))
     yield Case("requantize", (np.array([2**30], np.int32), 8.0, 5, *U8), "beyond int32", ("huge",))
     yield Case("requantize", (np.array([-3, 7], np.int32), -3e9, 5, *S8), "beyond int32", ("huge", "negative"))
+    for z in (0, 3):
+        yield Case("requantize", (np.array([1, -1], np.int32), float(np.nextafter(F(0.5), F(0))), z, *S8), "an ulp below 1/2", ("below",))
+        yield Case("requantize", (np.array([1, -1], np.int32), float(np.nextafter(0.5, 0)), z, *S8), "an ulp of float64 below 1/2", ("below",))
     yield Case("requantize", (np.zeros(0, np.int32), 0.5, 0, *S8), "no entries", ("empty",))
     for m in (0.1, 0.0123, 0.00390625, 0.0007, 1.2e-4, 0.75):
         for z in (0, 3):

@@ -62,16 +62,17 @@ def _operation(operation: str, a: tuple[str, Points], b: tuple[str, Points], see
 
 
 def _witnesses(operation: str, parted: list[Question], p: Point, q: Point) -> Iterator[tuple[str, Question]]:
-    """For each axis on which they part, the smallest question where that axis alone makes the difference; without one, the smallest."""
-    found = False
+    """Turn p into q axis by axis; for each the smallest question to which the turn matters; without any, the smallest of all."""
+    now, found = p, False
+    good = list(points(operation))
     for axis in (axis for axis in p if p[axis] != q[axis]):
-        turned = {**p, axis: q[axis]}
-        if turned not in points(operation):
-            continue
-        alone = next((question for question in parted if _parts(question, p, turned)), None)
-        if alone is not None:
-            found = True
-            yield axis, alone
+        turned = {**now, axis: q[axis]}
+        if turned in good:
+            witness = next((question for question in parted if _parts(question, now, turned)), None)
+            if witness is not None:
+                found = True
+                yield axis, witness
+            now = turned
     if not found:
         yield "together", parted[0]
 

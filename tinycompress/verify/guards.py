@@ -68,6 +68,7 @@ def within(seconds: float, function: Callable[[], T]) -> T:
 
     Shapes      takes none
     Units       seconds
+    Raises      TooLong when the alarm rings
     Source      this package
 
     >>> within(5.0, lambda: 1)

@@ -4,30 +4,21 @@ A twin has the signature of the right function and gives a plausible number. A l
 and at least one twin breaks; it takes the function and says whether it holds, without knowing any expected value.
 
 Letters     z_s, z_t logits of student and teacher, y labels, t temperature, p probabilities
-Not here: the right functions (soft_targets, distillation). Read next: the kit's other mutants.
+Not here: the right functions (soft_targets, distillation), gradients (mutants_layers). Read next: mutants_metrics.
 """
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinycompress.distillation import binary_kd_loss, distillation_loss, kd_loss
 from tinycompress.losses import cross_entropy
+from tinycompress.verify.laws import Law, Mutant
 
 Array = NDArray[np.float64]
-
-
-class Twin(NamedTuple):
-    """A mistake: of which operation, what it does, which law it breaks, what it does to training."""
-
-    name: str
-    operation: str
-    function: Callable[..., Any]
-    law: str
-    harm: str
 
 
 def _softmax(z: Array, axis: int = 1) -> Array:
@@ -78,6 +69,15 @@ def _squared_logits(z_s: Array, z_t: Array, t: float) -> float:
     return float(((z_s - z_t) ** 2).sum() / (2 * z_s.size))
 
 
+def _cross_entropy(z_s: Array, z_t: Array, t: float) -> float:
+    return float(-t * t * (_softmax(z_t / t) * np.log(np.maximum(_softmax(z_s / t), 1e-300))).sum() / len(z_s))
+
+
+def _logarithms_for_probabilities(z_s: Array, z_t: Array, t: float) -> float:
+    q = np.log(_softmax(z_t / t))
+    return float(t * t * (q * (np.log(q) - np.log(_softmax(z_s / t)))).sum() / len(z_s))
+
+
 def _alpha_on_the_other_term(z_s: Array, z_t: Array, y: Any, t: float, soft: float, hard: float) -> float:
     return distillation_loss(z_s, z_t, y, t, hard, soft)
 
@@ -100,33 +100,34 @@ def _teacher_updated(z_s: Array, z_t: Array, t: float) -> float:
     return loss
 
 
-TWINS = (
-    Twin("no_t_squared", "kd_loss", _without_t_squared, "hot limit", "the soft term fades as 1 / T^2 beside the hard one"),
-    Twin("mean", "kd_loss", _mean_over_classes_too, "absent classes", "gradients C times too small"),
-    Twin("swapped", "kd_loss", _swapped, "cold limit", "the student picks one mode of the teacher and drops the others"),
-    Twin("batch_axis", "kd_loss", _softmax_over_the_batch, "rows alone", "rows compete with each other; one row teaches nothing"),
-    Twin("probabilities", "kd_loss", _probabilities_for_logarithms, "never negative", "p_s runs to the teacher's best class"),
-    Twin("epsilon", "kd_loss", _epsilon_inside_the_logarithm, "linear growth", "a sure wrong student has no gradient left"),
-    Twin("student_hard", "kd_loss", _student_not_softened, "zero at equality", "the student learns logits T times too small"),
-    Twin("teacher_unused", "kd_loss", _teacher_never_used, "zero at equality", "label smoothing at best"),
-    Twin("squared_logits", "kd_loss", _squared_logits, "shift", "learns a constant no probability sees"),
-    Twin("teacher_updated", "kd_loss", _teacher_updated, "arguments kept", "teacher and student meet where both are wrong"),
-    Twin("alpha_swapped", "distillation_loss", _alpha_on_the_other_term, "soft alone", "90 % labels where 90 % teacher is meant"),
-    Twin("hard_at_t", "distillation_loss", _hard_term_softened, "hard alone", "labels fade as 1 / T"),
-    Twin("one_logit", "binary_kd_loss", _softmax_over_one_logit, "clicks differ", "the loss is 0 whatever the student says"),
-    Twin("both_signs", "binary_kd_loss", _logits_of_both_signs, "clicks hot limit", "half the temperature that was asked for"),
+TWINS: tuple[Mutant, ...] = (
+    Mutant("no_t_squared", "kd_loss", _without_t_squared, "hot limit", "the soft term fades as 1 / T^2 beside the hard one", "factor", "none"),
+    Mutant("mean", "kd_loss", _mean_over_classes_too, "absent classes", "gradients C times too small", "reduction", "mean"),
+    Mutant("swapped", "kd_loss", _swapped, "cold limit", "the student picks one mode of the teacher and drops the others", "direction", "reverse"),
+    Mutant("batch_axis", "kd_loss", _softmax_over_the_batch, "rows alone", "rows compete with each other; one row teaches nothing", "axis", "rows"),
+    Mutant("probabilities", "kd_loss", _probabilities_for_logarithms, "never negative", "p_s runs to the teacher's best class"),
+    Mutant("epsilon", "kd_loss", _epsilon_inside_the_logarithm, "linear growth", "a sure wrong student has no gradient left"),
+    Mutant("student_hard", "kd_loss", _student_not_softened, "zero at equality", "the student learns logits T times too small", "temperature", "teacher_only"),
+    Mutant("teacher_unused", "kd_loss", _teacher_never_used, "zero at equality", "label smoothing at best"),
+    Mutant("entropy_left_in", "kd_loss", _cross_entropy, "zero at equality", "a perfect student still shows a loss", "direction", "cross_entropy"),
+    Mutant("log_target", "kd_loss", _logarithms_for_probabilities, "zero at equality", "NaN, or with exp taken elsewhere nonsense"),
+    Mutant("squared_logits", "kd_loss", _squared_logits, "shift", "learns a constant no probability sees"),
+    Mutant("teacher_updated", "kd_loss", _teacher_updated, "arguments kept", "teacher and student meet where both are wrong"),
+    Mutant("alpha_swapped", "distillation_loss", _alpha_on_the_other_term, "soft alone", "90 % labels where 90 % teacher is meant"),
+    Mutant("hard_at_t", "distillation_loss", _hard_term_softened, "hard alone", "labels fade as 1 / T"),
+    Mutant("one_logit", "binary_kd_loss", _softmax_over_one_logit, "clicks differ", "the loss is 0 whatever the student says"),
+    Mutant("both_signs", "binary_kd_loss", _logits_of_both_signs, "clicks hot limit", "half the temperature that was asked for", "logits", "symmetric"),
 )
 
 
-def laws() -> dict[str, tuple[str, Callable[[Callable[..., Any]], bool]]]:
-    """Return the laws by name: of which operation, and a function from an implementation to whether the law holds.
+def laws() -> dict[str, Law]:
+    """Return the laws by name.
 
     Shapes      implementations take float64 logits (N, C) or (N,), labels (N,), numbers
     Source      the Limits and Convention slots of soft_targets, distillation and binary_distillation
 
-    >>> operation, holds = laws()["never negative"]
-    >>> operation, holds(kd_loss)
-    ('kd_loss', True)
+    >>> laws()["never negative"].holds(kd_loss)
+    True
     """
     rng = np.random.default_rng(0)
     z_s, z_t, y = 2 * rng.standard_normal((6, 4)), 2 * rng.standard_normal((6, 4)), rng.integers(0, 4, 6)
@@ -147,19 +148,19 @@ def laws() -> dict[str, tuple[str, Callable[[Callable[..., Any]], bool]]]:
     sums = (z_s.sum(1), z_t.sum(1))
     click_limit = float(np.square(sums[0] - sums[1]).mean()) / 8
     return {
-        "hot limit": ("kd_loss", lambda f: close(f(z_s, z_t, 1e3), float((gap * gap).sum()) / 48, 0.05)),
-        "absent classes": ("kd_loss", lambda f: close(f(*padded, 2.0), f(z_s, z_t, 2.0))),
-        "cold limit": ("kd_loss", lambda f: close(f(sure[0], other, 0.01), f(*sure, 0.01))),
-        "rows alone": ("kd_loss", lambda f: close(f(z_s, z_t, 2.0), sum(f(z_s[[i]], z_t[[i]], 2.0) for i in range(6)) / 6)),
-        "never negative": ("kd_loss", lambda f: all(f(z_s[[i]], z_t[[i]], 2.0) >= 0 for i in range(6))),
-        "linear growth": ("kd_loss", lambda f: close(f(*(100 * sure), 1.0), 2 * f(*(50 * sure), 1.0))),
-        "zero at equality": ("kd_loss", lambda f: abs(f(z_t, z_t, 2.0)) < 1e-9),
-        "shift": ("kd_loss", lambda f: close(f(z_s + 3, z_t, 2.0), f(z_s, z_t, 2.0))),
-        "arguments kept": ("kd_loss", keeps),
-        "soft alone": ("distillation_loss", lambda f: f(z_s, z_t, y, 2.0, 1.0, 0.0) == f(z_s, z_t, 3 - y, 2.0, 1.0, 0.0)),
-        "hard alone": ("distillation_loss", lambda f: close(f(z_s, z_t, y, 2.0, 0.0, 1.0), f(z_s, z_t, y, 9.0, 0.0, 1.0))),
-        "clicks differ": ("binary_kd_loss", lambda f: f(*sums, 2.0) > 0),
-        "clicks hot limit": ("binary_kd_loss", lambda f: close(f(*sums, 1e4), click_limit, 0.05)),
+        "hot limit": Law("kd_loss", "T -> infinity: |c(z_s) - c(z_t)|^2 / (2 C)", lambda f: close(f(z_s, z_t, 1e3), float((gap * gap).sum()) / 48, 0.05)),
+        "absent classes": Law("kd_loss", "classes without probability add nothing", lambda f: close(f(*padded, 2.0), f(z_s, z_t, 2.0))),
+        "cold limit": Law("kd_loss", "T -> 0: only the teacher's best class matters", lambda f: close(f(sure[0], other, 0.01), f(*sure, 0.01))),
+        "rows alone": Law("kd_loss", "the loss is the mean of each row's own", lambda f: close(f(z_s, z_t, 2.0), sum(f(z_s[[i]], z_t[[i]], 2.0) for i in range(6)) / 6)),
+        "never negative": Law("kd_loss", "a divergence is never negative", lambda f: all(f(z_s[[i]], z_t[[i]], 2.0) >= 0 for i in range(6))),
+        "linear growth": Law("kd_loss", "a sure wrong student pays in proportion to its logits", lambda f: close(f(*(100 * sure), 1.0), 2 * f(*(50 * sure), 1.0))),
+        "zero at equality": Law("kd_loss", "0 where the student is the teacher", lambda f: abs(f(z_t, z_t, 2.0)) < 1e-9),
+        "shift": Law("kd_loss", "a constant added to a row's logits changes nothing", lambda f: close(f(z_s + 3, z_t, 2.0), f(z_s, z_t, 2.0))),
+        "arguments kept": Law("kd_loss", "the arguments stay as they are", keeps),
+        "soft alone": Law("distillation_loss", "without a hard weight the labels do not matter", lambda f: f(z_s, z_t, y, 2.0, 1.0, 0.0) == f(z_s, z_t, 3 - y, 2.0, 1.0, 0.0)),
+        "hard alone": Law("distillation_loss", "without a soft weight the temperature does not matter", lambda f: close(f(z_s, z_t, y, 2.0, 0.0, 1.0), f(z_s, z_t, y, 9.0, 0.0, 1.0))),
+        "clicks differ": Law("binary_kd_loss", "a student unlike its teacher has a loss", lambda f: f(*sums, 2.0) > 0),
+        "clicks hot limit": Law("binary_kd_loss", "T -> infinity: (z_s - z_t)^2 / 8", lambda f: close(f(*sums, 1e4), click_limit, 0.05)),
     }
 
 

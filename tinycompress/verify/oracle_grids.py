@@ -45,8 +45,8 @@ ROUND: dict[str, Callable[[Fraction], int]] = {
 }
 
 
-def round_by(pick: Pick, v: Number) -> Number:
-    """Round to an integer by the `rounding` axis; infinities and NaN stay.
+def round_by(pick: Pick, v: Number, fl: Callable[[Number], Number] = fl32) -> Number:
+    """Round to an integer by the `rounding` axis; infinities and NaN stay. fl is the format that v is held in.
 
     Shapes      takes none
     Source      the sentences of ROUNDING
@@ -56,7 +56,13 @@ def round_by(pick: Pick, v: Number) -> Number:
     """
     if not isinstance(v, Fraction) or v.denominator == 1:
         return v
-    return Fraction(ROUND[pick("rounding")](v))
+    rule = pick("rounding")
+    if rule in ("half_up_added", "half_away_added"):
+        down = rule == "half_away_added" and v < 0
+        added = fl((-v if down else v) + HALF)
+        whole = Fraction(math.floor(added)) if isinstance(added, Fraction) else added
+        return -whole if down else whole
+    return Fraction(ROUND[rule](v))
 
 
 def scale_by(pick: Pick, scale: float) -> Fraction:
@@ -86,20 +92,21 @@ def _scaled(x: Number, s: Fraction, scaling: str, z: int | None, fused: bool) ->
     return v if z is None else fl64(add(v, Fraction(z)))
 
 
-def scaled(pick: Pick, x: Number, s: Fraction, z: int) -> tuple[Number, int]:
-    """Return what is rounded, and what is added behind the rounding.
+def scaled(pick: Pick, x: Number, s: Fraction, z: int) -> tuple[Number, int, Callable[[Number], Number]]:
+    """Return what is rounded, what is added behind the rounding, and the format that the first is held in.
 
     Shapes      takes none
     Source      the sentences of SCALING and ZERO_POINT
 
-    >>> scaled({"scaling": "divide", "zero_point": "inside"}.__getitem__, Fraction(3), Fraction(2), 1)
+    >>> scaled({"scaling": "divide", "zero_point": "inside"}.__getitem__, Fraction(3), Fraction(2), 1)[:2]
     (Fraction(5, 2), 0)
     """
     where = "after" if z == 0 or not finite(x) else pick("zero_point")
     scaling = "reciprocal" if where == "inside_fma" else pick("scaling")
+    fl = fl32 if scaling in ("divide", "reciprocal") else fl64
     if where == "after":
-        return _scaled(x, s, scaling, None, False), z
-    return _scaled(x, s, scaling, z, where == "inside_fma"), 0
+        return _scaled(x, s, scaling, None, False), z, fl
+    return _scaled(x, s, scaling, z, where == "inside_fma"), 0, fl
 
 
 def clamp(v: Number, low: int, high: int) -> int:
@@ -149,8 +156,10 @@ def code(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> in
     [1, 3, 127]
     """
     number = from_float(x)
-    v, behind = (NAN, 0) if math.isnan(x) else scaled(pick, number, scale_by(pick, scale), z)
+    v, behind, fl = (NAN, 0, fl32) if math.isnan(x) else scaled(pick, number, scale_by(pick, scale), z)
     if v != v:
+        if pick("saturation") == "wrap":
+            raise Undefined
         rule = pick("nan")
         if rule == "error":
             raise Refused
@@ -158,7 +167,7 @@ def code(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> in
         if rule == "cast":
             return clamp(Fraction(_wrap(-(1 << 31) + z, 32)), low, qmax)
         return clamp(Fraction({"qmin": low, "qmax": qmax, "zero": 0, "zero_point": z}[rule]), low, qmax)
-    rounded = round_by(pick, v)
+    rounded = round_by(pick, v, fl)
     q = add(rounded, Fraction(behind))
     if isinstance(q, Fraction) and qmin < q <= qmax:
         return int(q)
@@ -184,7 +193,9 @@ def saturate_by(pick: Pick, rounded: Number, behind: int, low: int, high: int) -
     elif rule == "int64_first":
         q = Fraction(_cast(q, 64))
     elif rule == "wrap":
-        return low + (_cast(q, 32) - low) % (high - low + 1)
+        if not isinstance(q, Fraction) or abs(q) >= 1 << 31 or (high - low + 1) & (high - low):
+            raise Undefined
+        return low + (int(q) - low) % (high - low + 1)
     return clamp(q, low, high)
 
 
@@ -219,8 +230,6 @@ def dequantize(pick: Pick, q: int, scale: float, z: int, bits: int, signed: bool
     d = q - z
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     if not low <= d <= high and pick("difference") == "wraps":
-        if pick("order") != "difference":
-            raise Undefined
         q = (d - low) % (1 << bits) + low + z
     in64 = pick("scale") == "float64" if fl32(Fraction(scale)) != Fraction(scale) or z else False
     s = Fraction(scale) if in64 else scale_by(lambda axis: "float32", scale)

@@ -57,7 +57,7 @@ def softmax(pick: Pick, z: Matrix, temperature: float, u: float) -> list[Bounded
     t = Decimal(temperature)
     rule = pick("temperature") if t != 1 else "ignored"
     factor = {"divide": decimals().divide(Decimal(1), t), "multiply": t, "ignored": Decimal(1)}[rule]
-    axis = pick("axis") if len(z) > 1 else "last"
+    axis = pick("axis")
     rows = [[v for row in z for v in row]] if axis == "all" else z
     l, errors = _lines(rows, factor, u, axis == "first")
     return [(exp(v), 2 * float(exp(v)) * e + SMALLEST[u]) for row, e in zip(l, errors, strict=True) for v in row]
@@ -122,7 +122,8 @@ def _tempered(pick: Pick, temperature: float) -> tuple[Decimal, Decimal, Decimal
     if t == 1:
         return one, one, one
     rule, inverse = pick("temperature"), decimals().divide(one, t)
-    factor = {"squared": t * t, "linear": t, "none": one}[pick("factor")]
+    # inner_forgotten, of a gradient only: T^3 over the inner T that is applied below
+    factor = {"squared": t * t, "linear": t, "none": one, "inner_forgotten": t * t * t}[pick("factor")]
     return one if rule == "teacher_only" else inverse, one if rule == "student_only" else inverse, factor
 
 
@@ -157,7 +158,7 @@ def kd_loss(pick: Pick, z_s: Matrix | Sequence[float], z_t: Matrix | Sequence[fl
 def _prepare(pick: Pick, z_s: object, z_t: object, binary: bool) -> tuple[Matrix, Matrix, bool]:
     if binary:
         return _two(pick, z_s), _two(pick, z_t), False  # type: ignore[arg-type]
-    across = len(z_s) > 1 and pick("axis") == "rows"  # type: ignore[arg-type]
+    across = pick("axis") == "rows"
     return z_s, z_t, across  # type: ignore[return-value]
 
 
@@ -177,8 +178,7 @@ def kd_loss_backward(pick: Pick, z_s: Matrix | Sequence[float], z_t: Matrix | Se
     f_s, f_t, factor = _tempered(pick, temperature)
     student, teacher = (_two(pick, z_s), _two(pick, z_t)) if binary else (z_s, z_t)  # type: ignore[arg-type]
     (l_s, e_s), (l_t, e_t) = _lines(student, f_s, u, False), _lines(teacher, f_t, u, False)  # type: ignore[arg-type]
-    inner = f_s if f_s == 1 or pick("inner") == "applied" else Decimal(1)
-    scale = c.divide(c.multiply(factor, inner), _share(pick, len(z_s), 0 if binary else len(l_s[0])))
+    scale = c.divide(c.multiply(factor, f_s), _share(pick, len(z_s), 0 if binary else len(l_s[0])))
     reverse, answers = pick("direction") == "reverse", []
     for s, t, ds, dt in zip(l_s, l_t, e_s, e_t, strict=True):
         p, q = [exp(a) for a in s], [exp(b) for b in t]

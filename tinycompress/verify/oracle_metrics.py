@@ -51,7 +51,7 @@ def averaged(pick: Pick, measure: str, y: Sequence[int], predicted: Sequence[int
     >>> averaged(default_point("f1").__getitem__, "f1", [0, 0, 1], [0, 1, 1], "macro")[0]
     Fraction(2, 3)
     """
-    if list(y) != list(predicted) and pick("swapped") == "yes":
+    if measure != "f1" and list(y) != list(predicted) and pick("swapped") == "yes":
         y, predicted = predicted, y
     rule = pick("labels")
     labels = sorted(set(y) | set(predicted) if rule == "union" else set(y))
@@ -63,11 +63,16 @@ def averaged(pick: Pick, measure: str, y: Sequence[int], predicted: Sequence[int
     support, chosen = [list(y).count(c) for c in labels], [list(predicted).count(c) for c in labels]
     n = len(y) + len(labels)
     if measure == "f1" and average != "micro" and pick("form") == "of_averages":
-        parts = [_average(pick, m, tp, chosen, support, average) for m in ("precision", "recall")]
+        parts = [_average(_zero_division(pick), m, tp, chosen, support, average) for m in ("precision", "recall")]
         value = 2 * parts[0] * parts[1] / sum(parts) if sum(parts) else Fraction(0)
     else:
-        value = _average(pick, measure, tp, chosen, support, average)
+        value = _average(_zero_division(pick) if measure == "f1" else pick, measure, tp, chosen, support, average)
     return (value, _bound(n, 2.0**-53)) if isinstance(value, Fraction) else (Decimal(value), 0.0)
+
+
+def _zero_division(pick: Pick) -> Pick:
+    """F1 has no such axis: 0 where undefined."""
+    return lambda axis: "zero" if axis == "zero_division" else pick(axis)
 
 
 def _rate(measure: str, tp: int, chosen: int, support: int) -> Rate:
@@ -164,7 +169,7 @@ def hit_rate(pick: Pick, scores: Sequence[Sequence[float]], relevance: Sequence[
     """
     rule, rows = pick("relevant"), []
     for row, worth in zip(scores, relevance, strict=True):
-        good = [v > 0 if rule == "positive" else v >= 1 if rule == "at_least_one" else v != 0 for v in worth]
+        good = [v > 0 if rule == "positive" else v >= 1 for v in worth]
         if not any(good):
             rows.append(None)
             continue
@@ -216,6 +221,8 @@ def ndcg(pick: Pick, scores: Sequence[Sequence[float]], relevance: Sequence[Sequ
                 got += _decimal(mean) * sum(weights[place : place + len(group)])
                 place += len(group)
             taken = [i for group in _groups(ranked) for i in group][:first]
+            if first < len(row) and ranked[taken[-1]] == sorted(ranked, reverse=True)[first] and pick("ideal") == "retrieved":
+                raise Undefined  # which k are retrieved is left open
         else:
             order = _order(ranked, gains, ties)
             got, taken = sum((_decimal(gains[i]) * w for i, w in zip(order, weights, strict=True)), Decimal(0)), order[:first]

@@ -41,8 +41,8 @@ def passes(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> 
     s, number = scale_by(pick, scale), from_float(x)
     if mask == "absmax":
         return abs(number) <= fl32(qmax * s)
-    v, behind = scaled(pick, number, s, z)
-    q = add(v if mask == "unrounded" else round_by(pick, v), Fraction(behind))
+    v, behind, fl = scaled(pick, number, s, z)
+    q = add(v if mask == "unrounded" else round_by(pick, v, fl), Fraction(behind))
     return bool(qmin < q < qmax) if mask == "strict" else bool(qmin <= q <= qmax)
 
 
@@ -108,11 +108,11 @@ def _zero(pick: Pick, lo: Fraction, s: Fraction, qmin: int, qmax: int, in64: boo
     fl = fl64 if in64 else fl32
     rule = pick("zero_point")
     if rule == "exact":
-        z = round_by(pick, qmin - lo / s)
+        z = round_by(pick, qmin - lo / s, fl)
     elif rule == "round_quotient":
-        z = add(Fraction(qmin), -round_by(pick, fl(lo / s)))
+        z = add(Fraction(qmin), -round_by(pick, fl(lo / s), fl))
     else:
-        z = round_by(pick, fl(add(Fraction(qmin), -fl(lo / s))))
+        z = round_by(pick, fl(add(Fraction(qmin), -fl(lo / s))), fl)
     if isinstance(z, Fraction) and qmin <= z <= qmax:
         return int(z)
     if pick("clamp") == "no":
@@ -158,7 +158,7 @@ def requantize(pick: Pick, acc: int, multiplier: float, z: int, qmin: int, qmax:
         v = fl(multiply_finite(fl(Fraction(acc)), fl(exact)))
         if z and pick("zero_point") == "before":
             v, z = fl(add(v, Fraction(z))), 0
-        rounded = round_by(pick, v)
+        rounded = round_by(pick, v, fl)
     else:
         if exact <= 0:
             raise Undefined
@@ -169,7 +169,7 @@ def requantize(pick: Pick, acc: int, multiplier: float, z: int, qmin: int, qmax:
         v = Fraction(shifted * mantissa, 1 << 31)
         if arithmetic == "fixed_double":
             v = Fraction(ROUND["half_up"](v))
-        rounded = round_by(pick, v / (1 << max(-shift, 0)))
+        rounded = round_by(pick, v / (1 << max(-shift, 0)), lambda exact: exact)
     q = add(rounded, Fraction(z))
     return int(q) if isinstance(q, Fraction) and qmin <= q <= qmax else saturate_by(pick, rounded, z, qmin, qmax)
 
