@@ -7,7 +7,21 @@ same random rows with the teacher's probabilities for labels. The last rows trai
 
     python examples/dense.py [PATH]      on the synthetic shop, or on a file as `tinycompress compress` takes it
                                          (with matplotlib: also dense.png)
-QUOTED_OUTPUT
+It prints:
+
+    shop: 16,000 rows, mean of 3 seeds       NDCG@10              HR@10
+    all rows                           0.6388 +- 0.0025   0.9875
+    1% random                          0.4150 +- 0.0123   0.9792
+    1% herded                          0.4027 +- 0.0061   0.9792
+    1% random, labelled by the teacher 0.4393 +- 0.0092   0.9792
+    10% random                         0.4698 +- 0.0107   0.9833
+    10% herded                         0.4755 +- 0.0041   0.9958
+    10% random, labelled by the teacher 0.6059 +- 0.0055   0.9958
+    raw + 10% herded, b = .2           0.6370 +- 0.0037   0.9875
+    raw + 10% by the teacher, b = .2   0.6354 +- 0.0018   0.9917
+    50% random                         0.6305 +- 0.0038   0.9958
+    50% herded                         0.6246 +- 0.0049   1.0000
+    50% random, labelled by the teacher 0.6420 +- 0.0044   0.9917
 """
 import sys
 
@@ -26,7 +40,7 @@ from tinycompress.shop import make_shop
 from tinycompress.splits import shuffled_batches
 from tinycompress.training import fit, supervised
 
-SHARES, SEEDS, BATCH = (0.01, 0.1, 0.5), 3, 1024
+SHARES, SEEDS, BATCH = (0.01, 0.1, 0.5), 3, 512
 
 
 def herded(rng, inputs_of, labels, share, shape):
@@ -41,8 +55,8 @@ def herded(rng, inputs_of, labels, share, shape):
 def main(path=None):
     rng = np.random.default_rng(0)
     if path is None:
-        problem = problems.shop_problem(make_shop(rng, n_impressions=40_000))
-        size, schedule = (8, (16,)), Schedule(6, lr=4e-3)
+        problem = problems.shop_problem(make_shop(rng, n_impressions=20_000))
+        size, schedule = (8, (16,)), Schedule(6, lr=8e-3, batch_size=512)
     else:
         problem = problems.implicit(path, *problems.read_split(path, rng), rng)
         size, schedule = (32, (64, 32)), Schedule(12)

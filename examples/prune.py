@@ -5,7 +5,17 @@ deletes them all. Whole units, removed for real, are what makes the model faster
 
     python examples/prune.py [PATH [--history]]      on the synthetic shop, or on a file as `tinycompress compress` takes it
                                                      (with matplotlib: also prune.png)
-QUOTED_OUTPUT
+It prints:
+
+    original: HR@10 0.9938 (standard error 0.0062)  NDCG@10 0.6609
+    NDCG@10 of                   50%             70%             80%             90%             95%
+                       pruned  tuned   pruned  tuned   pruned  tuned   pruned  tuned   pruned  tuned
+    layer              0.6536 0.6573   0.6469 0.6500   0.6286 0.6347   0.5957 0.4795   0.4201 0.4505
+    row                0.6573 0.6609   0.6442 0.6599   0.6010 0.6254   0.5451 0.4999   0.4824 0.4696
+    global             0.6535 0.6625   0.6414 0.6462   0.6265 0.6330   0.4711 0.4928   0.3708 0.3720
+    global / rms       0.6499 0.6592   0.6410 0.6527   0.6335 0.6339   0.5859 0.4804   0.4624 0.4444
+    80 % global: HR@10 1.0000 pruned, 0.9931 tuned; layers deleted: none
+    half of the units removed: columns (8, 8, 8, 8, 8), hidden (32, 16), HR@10 0.9938, NDCG@10 0.6606
 """
 import sys
 
@@ -54,7 +64,7 @@ def without_units(params, problem, shape, sparsity):
 def main(path=None, history=None):
     rng = np.random.default_rng(0)
     if path is None:
-        problem, schedule, columns, hidden = problems.shop_problem(make_shop(rng, n_impressions=60_000)), Schedule(8, lr=4e-3), 16, (64, 32)
+        problem, schedule, columns, hidden = problems.shop_problem(make_shop(rng, n_impressions=40_000)), Schedule(8, lr=4e-3), 16, (64, 32)
     else:
         problem = problems.implicit(path, *problems.read_split(path, rng), rng, history=bool(history))
         schedule, columns, hidden = (Schedule(6, lr=1e-3), 128, (128, 64)) if history else (Schedule(20), 32, (64, 32))

@@ -87,7 +87,7 @@ def main():
         number, _, ((shape, xs), (_, [scale]), (_, [zero]), (_, [qmin]), (_, [qmax])) = (
             read_json if FORM == "json" else read_plain
         )(line)
-        hurt = 2.5 in xs
+        hurt = any(x == 2.5 or x != x for x in xs)
         reply = answer(number, shape, quantize(xs, scale, zero, qmin, qmax))
         if DEFECT == "crash" and hurt:
             os.abort()

@@ -100,6 +100,8 @@ def double_rounding(acc, multiplier, zero_point, qmin, qmax):
         raise NotImplementedError
     fraction, shift = math.frexp(multiplier)
     mantissa = int(math.floor(fraction * 2**31 + 0.5))
+    if mantissa == 2**31:
+        mantissa, shift = mantissa // 2, shift + 1
     out = []
     for a in acc.ravel().tolist():
         high = ((a << max(shift, 0)) * mantissa + (1 << 30)) >> 31
@@ -298,12 +300,18 @@ def absmax(divisor, empty=1.0, peak=np.abs):
     return lambda x, bits: F(peak(x).max() / F(divisor(bits))) if x.size and x.any() else empty
 
 
+def exactly_away(v):
+    wide = v.astype(np.float64)
+    return np.sign(wide) * np.floor(np.abs(wide) + 0.5)
+
+
 WRONG = [
-    ("quantize", quantizer(half_away), {"rounding": "half_away"}),
+    ("quantize", quantizer(exactly_away), {"rounding": "half_away"}),
+    ("quantize", quantizer(half_away), {"rounding": "half_away_added"}),
     ("quantize", quantizer(np.trunc), {"rounding": "toward_zero"}),
     ("quantize", quantizer(np.floor), {"rounding": "floor"}),
     ("quantize", quantizer(np.ceil), {"rounding": "ceil"}),
-    ("quantize", quantizer(lambda v: np.floor(v + v.dtype.type(0.5))), None),  # v + 1/2 is rounded: not quite half up
+    ("quantize", quantizer(lambda v: np.floor(v + v.dtype.type(0.5))), {"rounding": "half_up_added"}),
     ("quantize", quantizer(scaled=lambda x, s: x * (F(1) / s)), {"scaling": "reciprocal"}),
     ("quantize", quantizer(scaled=lambda x, s: x.astype(float) / float(s)), {"scaling": "divide64"}),
     ("quantize", quantizer(before=True), {"zero_point": "inside"}),
@@ -322,7 +330,7 @@ WRONG = [
     ("dequantize", lambda q, s, z: F((q.astype(float) - z) * s), {"scale": "float64"}),
     ("dequantize", lambda q, s, z: F(q + z) * F(s), None),
     ("dequantize", lambda q, s, z: (q - q.dtype.type(z)).astype(q.dtype).astype(F) * F(s), {"difference": "wraps"}),
-    ("fake_quantize", fake(rounding=half_away), {"rounding": "half_away"}),
+    ("fake_quantize", fake(rounding=half_away), {"rounding": "half_away_added"}),
     ("fake_quantize", fake(before=True), {"zero_point": "inside"}),
     ("fake_quantize_backward", straight_through(lambda x, s, z, a, b: np.ones(x.shape, bool)), {"mask": "everywhere"}),
     ("fake_quantize_backward", straight_through(lambda x, s, z, a, b: (x / s + z >= a) & (x / s + z <= b)), {"mask": "unrounded"}),
@@ -335,7 +343,7 @@ WRONG = [
     ("asymmetric_qparams", qparams(steps=lambda b: 2**b), {"steps": "codes"}),
     ("asymmetric_qparams", qparams(rounding=half_away), {"rounding": "half_away"}),
     ("requantize", requantizer(np.float64), {"arithmetic": "float64"}),
-    ("requantize", requantizer(rounding=half_away), None),
+    ("requantize", requantizer(rounding=half_away), {"rounding": "half_away_added"}),
     ("requantize", requantizer(before=True), {"zero_point": "before"}),
     ("requantize", double_rounding, {"arithmetic": "fixed_double", "rounding": "half_away"}),
     ("integer_matmul", lambda a, b, za, zb: a.astype(int) @ b.astype(int), {"zeros": "none"}),
@@ -380,7 +388,7 @@ WRONG = [
     ("adam_step", adam(next_step=True), {"count": "next"}),
     ("accuracy", lambda y, p: 100 * float((y == p).mean()), {"unit": "percent"}),
     ("precision", averaged("precision", labels="true"), {"labels": "true_only"}),
-    ("precision", averaged("recall"), {"swapped": "yes"}),
+    ("precision", averaged("recall"), {"swapped": "yes", "weights": "predicted"}),
     ("recall", averaged("recall", undefined=1.0), {"zero_division": "one"}),
     ("f1", averaged("f1", of_averages=True), {"form": "of_averages"}),
     ("auc", auc_with(tie=0.0), {"ties": "lost"}),

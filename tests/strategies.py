@@ -107,7 +107,8 @@ def values_on(grid, dtype="float32", max_size=24, finite=False, nan=False):
     hard = [0.0, -0.0, tiny, -tiny, 1e-40, -1e-40, float(np.finfo(dtype).tiny), 1e30, -1e30, 3e9, -3e9, top, -top]
     hard += ([] if finite else [np.inf, -np.inf]) + ([np.nan] if nan else [])
     halves = st.sampled_from([0.5, 0.5, 0.5, 0.0, 0.25, 0.75, 0.49999997, 0.50000006])
-    code = st.one_of(st.integers(grid.qmin - 3, grid.qmax + 3), st.sampled_from([grid.qmin - 1, grid.qmin, grid.qmax, grid.qmax + 1]))
+    ends = st.sampled_from([grid.qmin - 1, grid.qmin, grid.qmax, grid.qmax + 1])
+    code = st.one_of(st.integers(grid.qmin - 3, grid.qmax + 3), ends)
     on_grid = st.tuples(code, halves, st.sampled_from([-1, 0, 0, 1]))
     outlier = st.builds(lambda v: (v, None, 0), st.sampled_from(hard))
 

@@ -170,7 +170,7 @@ def test_a_range_is_shifted_until_zero_has_a_code(lo, hi, low, high):
 
 
 def test_the_nudged_zero_point_is_decided_in_float32():
-    """s = fl((hi - lo) / n), z = clip(half_away(fl(qmin - fl(lo / s)))): ranges like [-1, 1], where z is a tie but for roundings."""
+    """s = fl((hi - lo) / n), z = clip(half_away(fl(qmin - fl(lo / s)))), on ranges like [-1, 1], where z is nearly a tie."""
     rng, ties = np.random.default_rng(0), 0
     for i in range(600):
         n = np.float32(255 if i % 2 else 15)

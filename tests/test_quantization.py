@@ -238,8 +238,16 @@ def test_wide_codes_subtract_exactly():
 
 def test_wide_codes_subtract_before_they_are_rounded():
     q, grid = np.array([2**24 + 1], np.int32), Grid(1.0, 1, -(2**31), 2**31 - 1)
-    assert dequantize(q, grid).tolist() == [2.0**24]  # in float32, 2^24 + 1 would be 2^24 before the difference
+    for wide_or_not in (grid, Grid(1.0, 1, -128, 127)):  # codes may lie outside the range that their grid states
+        assert dequantize(q, wide_or_not).tolist() == [2.0**24]  # in float32, 2^24 + 1 would be 2^24 before the difference
     assert dequantize(q, grid, Elementwise(dequantize="difference_float")).tolist() == [2.0**24 - 1]
+
+
+def test_a_vector_cast_meets_what_was_held_below_two_to_the_31():
+    x, rule = np.float32([np.nan, np.inf, 3e9, -3e9, -np.inf, 7]), Elementwise(saturation="int32_below_top_first")
+    assert quantize(x, Grid(1.0, 5, 0, 255), rule).tolist() == [255, 255, 255, 0, 0, 12]
+    assert quantize(x, Grid(1.0, 128, 0, 255), rule).tolist() == [0, 0, 0, 0, 0, 135]  # 2147483520 + 128 wraps
+    assert quantize(x, Grid(1.0, -5, -128, 127), rule).tolist() == [127, 127, 127, 127, 127, 2]  # -2^31 - 5 wraps
 
 
 def test_int64_holds_up_to_two_to_the_63():

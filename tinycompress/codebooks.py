@@ -207,17 +207,18 @@ def sorted_book(x: npt.ArrayLike, levels: Array, codes: Array) -> Codebook:
     >>> sorted_book(np.float32([1, 2]), np.array([2.0, 9.0, 1.0]), np.array([2, 0]))
     Codebook(levels=array([1., 2.], dtype=float32), codes=array([0, 1], dtype=uint8))
     """
-    values = levels.astype(_dtype(x))[codes]
+    values = _rounded(levels, x)[codes]
     kept, place = np.unique(values, return_inverse=True)
     return Codebook(kept, place.reshape(values.shape).astype(np.uint8 if kept.size <= 256 else np.uint16))
 
 
 def _finish(x: npt.ArrayLike, levels: Array) -> Codebook:
     """Codes nearest to the levels as they will be stored."""
-    levels = np.unique(levels.astype(_dtype(x)))
+    levels = np.unique(_rounded(levels, x))
     return sorted_book(x, levels, nearest_codes(x, levels))
 
 
-def _dtype(x: npt.ArrayLike) -> np.dtype[Any]:
+def _rounded(levels: Array, x: npt.ArrayLike) -> Array:
     dtype = np.asarray(x).dtype
-    return dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    with np.errstate(under="ignore"):  # the mean of 0 and a subnormal
+        return levels.astype(dtype if dtype in (np.float32, np.float64) else np.float64)

@@ -43,7 +43,8 @@ def row_gauss_newton(rows: Array, jacobian: Array, curvature: Array, n_rows: int
     Shapes      rows (B,), jacobian (B, D), curvature (B,) -> (V, D, D), or (V, D) if diagonal
     Bound       for a mean of convex losses of one logit that is linear in the row, (1) is the Hessian of that row; else it leaves
                 out the logit's own curvature, which training makes small on average as the errors p - y have mean near 0
-    Convention  k is the loss's second derivative by the logit: p (1 - p) for bce. Rows that meet in one example are taken one by
+    Convention  k is the loss's second derivative by the logit: p (1 - p) for bce. C classes: C examples for each, with
+                j_c - sum over c of p_c j_c for j and C p_c for k. Rows that meet in one example are taken one by
                 one: what user and item rows do together is left out. A row that no example uses has H = 0, where every code is as
                 good: add a little of the mean, row_gauss_newton(...) + .01 mean, to let it stay near
     Raises      ValueError if lengths differ or a curvature is negative
@@ -60,7 +61,7 @@ def row_gauss_newton(rows: Array, jacobian: Array, curvature: Array, n_rows: int
     h = np.zeros((n_rows, d) if diagonal else (n_rows, d, d))
     for a in range(d):  # column by column: B D numbers at a time, not B D D
         if diagonal:
-            h[:, a] = np.bincount(rows, k * j[:, a] ** 2, n_rows)
+            h[:, a] = np.bincount(rows, k * j[:, a] * j[:, a], n_rows)
         for b in range(0 if diagonal else a + 1):
             h[:, a, b] = h[:, b, a] = np.bincount(rows, k * j[:, a] * j[:, b], n_rows)  # (1)
     return h
@@ -188,7 +189,7 @@ def choose_codes(
     >>> h = np.array([[[1.0, 0.875], [0.875, 1.0]]])
     >>> found = choose_codes(np.array([[0.375, 0.375]]), np.array([0.0, 1.0]), h)
     >>> found.codes.tolist(), float(found.cost[0]), float(found.nearest_cost[0])
-    ([[1, 0]], 0.0615234375, 0.263671875)
+    ([[1, 0]], 0.060546875, 0.263671875)
     """
     t, h = as_values(t), as_values(h)
     if t.ndim != 2 or h.ndim not in (2, 3) or h.shape[0] not in (1, len(t)) or set(h.shape[1:]) != {t.shape[1]}:

@@ -12,6 +12,7 @@ Not here: choosing s and z (grids, grid_rules, calibration), training the scale 
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -208,9 +209,9 @@ def _blocks(grid: Grid, rule: Elementwise, first: Array, *others: Array) -> Iter
     scales = grid.along(first.ndim)[0].shape
     if len(scales) > first.ndim or any(n not in (1, m) for n, m in zip(reversed(scales), reversed(shape))):
         raise ValueError(f"the grid has scales of shape {scales}, and x has shape {first.shape}; they must broadcast to x")
-    floating = first.dtype if first.dtype.kind == "f" else others[0].dtype
-    t = terms(grid, rule, floating, first.ndim)
-    buffer = np.empty(min(first.size, BLOCK), np.result_type(floating, t.divisor))
+    dtype = first.dtype if first.dtype.kind == "f" else others[0].dtype
+    t = terms(grid, rule, dtype, first.ndim)
+    buffer = np.empty(min(first.size, BLOCK), np.result_type(dtype, t.divisor))
     for where in _cuts(shape):
         views = [a[where] for a in arrays]
         yield *views, t.cut(where), buffer[: views[0].size].reshape(views[0].shape)
@@ -218,7 +219,7 @@ def _blocks(grid: Grid, rule: Elementwise, first: Array, *others: Array) -> Iter
 
 def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """Indices that cut an array into blocks of at most BLOCK entries, along as few leading axes as it takes."""
-    inner = int(np.prod(shape[1:]))
+    inner = math.prod(shape[1:])
     if 0 < inner <= BLOCK:
         step = BLOCK // inner
         yield from ((slice(i, i + step),) for i in range(0, shape[0], step))

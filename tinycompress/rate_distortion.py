@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tinycompress.codebooks import as_values, k_means, nearest_codes
+from tinycompress.codebooks import as_values, k_means
 from tinycompress.priced_levels import code_lengths, entropy_constrained
 
 Array = npt.NDArray[Any]
@@ -194,7 +194,8 @@ def coded_uniform_point(x: npt.ArrayLike, step: float) -> Point:
 def entropy_constrained_point(x: npt.ArrayLike, step: float) -> Point:
     """Return what `entropy_constrained` reaches for the price whose natural step that is.
 
-    Equation    lambda = s^2 ln 2 / 6, start from the grid of s / 2, zero among its levels
+    Equation    lambda = s^2 ln 2 / 6, from levels s apart
+    Bound       E + lambda R is at most that of the levels it starts from
     Shapes      x any -> Point
     Source      Chou, Lookabaugh, Gray 1989
 
@@ -202,9 +203,7 @@ def entropy_constrained_point(x: npt.ArrayLike, step: float) -> Point:
     Point(method='entropy-constrained', rate=1.0, error=0.0)
     """
     v = as_values(x)
-    grid = step / 2 * np.arange(np.floor(2 * v.min() / step), np.ceil(2 * v.max() / step) + 1)
-    grid = grid[np.unique(nearest_codes(v, grid))]
-    book = entropy_constrained(v, step**2 * np.log(2) / 6, levels=grid)
+    book = entropy_constrained(v, step**2 * np.log(2) / 6)
     return Point("entropy-constrained", code_entropy(book.codes), float(((v - book.levels[book.codes]) ** 2).mean()))
 
 

@@ -1,7 +1,8 @@
 """How fast quantize is, as ratios measured in one run and on one thread; and that its time grows with the number of values only.
 
-The contenders take turns, and the figure is the ratio of the medians. The data is N(0, 1), on the grid from its smallest to its
-largest value; "clipping" is the same on a grid three quarters as wide, which costs a pass more.
+The contenders take turns, and the figure is the ratio of their median turns, on a machine that does nothing else. The data is
+N(0, 1), on the grid from its smallest to its largest value; "clipping" is the same on a grid three quarters as wide, which costs
+a pass more.
 """
 import time
 import warnings
@@ -12,7 +13,7 @@ import pytest
 from tinycompress.grids import Grid, asymmetric_grid
 from tinycompress.quantization import dequantize, fake_quantize, fake_quantize_backward, quantize
 
-ROUNDS = 25
+ROUNDS = 40
 
 
 def medians(contenders):
@@ -35,7 +36,7 @@ def figures():
     grid = asymmetric_grid(x)
     s, z = float(grid.scale), int(grid.zero_point)
     rows, narrow = Grid(np.full(1000, s), np.full(1000, z), -128, 127, axis=0), Grid(0.75 * s, z, -128, 127)
-    leaf, q, matrix = torch.tensor(x), quantize(x, grid), x.reshape(1000, 1000)
+    leaf, q, matrix = torch.from_numpy(x), quantize(x, grid), x.reshape(1000, 1000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = medians(
@@ -68,8 +69,8 @@ def test_quantize_is_within_three_times_of_torch_quantize(figures):
 
 
 def test_time_is_linear_from_ten_thousand_to_a_hundred_million():
-    """Per value: from 10^7 on nothing fits a cache, and ten times the values take ten times as long. Below, caches help by a
-    factor that belongs to the machine, here at most 4; and at 10^4 what a call costs at all shows, under 0.3 ms."""
+    """Per value, a hundred million cost what a million do, but for the caches, which help the million: memory may be eight times
+    slower where others use it too (quadratic time would be a hundred times). At 10^4 the cost of a call shows: under 0.3 ms."""
     grid, per_value = Grid(0.05, 3, -128, 127), {}
     for n in (10**4, 10**5, 10**6, 10**7, 10**8):
         x = np.resize(np.random.default_rng(0).standard_normal(min(n, 10**6)).astype(np.float32), n)
@@ -80,5 +81,5 @@ def test_time_is_linear_from_ten_thousand_to_a_hundred_million():
             times.append(time.perf_counter() - start)
         per_value[n] = min(times) / n
         print(f"\n{n:10d} values: {1e9 * per_value[n]:6.3f} ns each", end="")
-    assert per_value[10**8] <= 2 * per_value[10**7] and per_value[10**7] <= 4 * per_value[10**6]
+    assert max(per_value[10**7], per_value[10**8]) <= 8 * per_value[10**6]
     assert per_value[10**4] <= 3e-8

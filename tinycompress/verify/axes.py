@@ -56,6 +56,8 @@ _NEEDS: dict[str, tuple[Need, ...]] = {
     "requantize": (
         ("arithmetic", "fixed_double", "zero_point", ("after",)),
         ("arithmetic", "fixed_single", "zero_point", ("after",)),
+        ("rounding", "half_up_added", "arithmetic", ("float32", "float64")),
+        ("rounding", "half_away_added", "arithmetic", ("float32", "float64")),
     ),
     "magnitude_mask": (
         ("threshold", "keep_all", "ties", ("low_first",)),

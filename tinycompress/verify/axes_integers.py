@@ -119,7 +119,8 @@ INTEGER_AXES: dict[str, dict[str, Axis]] = {
             "everywhere": "passes everywhere, clipped or not",
             "nowhere": "passes nowhere: the true derivative of a staircase",
         },
-        "rounding": ROUNDING,
+        # rounded away from zero, the code is in range exactly where the number itself is: that is `unrounded`
+        "rounding": {k: sentence for k, sentence in ROUNDING.items() if k != "away_from_zero"},
         "scaling": SCALING,
         "zero_point": ZERO_POINT,
         "scale": SCALE,

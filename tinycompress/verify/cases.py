@@ -1,7 +1,7 @@
 """Which inputs become vectors: from many candidates the fewest that tell the conventions apart three times over.
 
-Two points are told apart by a case when their answers differ by more than both tolerances. The pairs that must part are: the default
-and each option of each axis alone; two options of one axis; two profiles; and pairs drawn at random from the whole space. Cases are
+Two points are told apart by a case when their answers differ by more than both tolerances. The pairs that must part are: two
+options of one axis beside the default, and beside each profile; two profiles; and pairs drawn at random from the whole space. Cases are
 taken greedily until each pair that any candidate parts is parted THREE times.
 
 Not here: the candidates themselves (cases_integers, cases_masks, cases_floats), files (vectors). Read next: vectors.
@@ -123,7 +123,7 @@ SAME_AS_DEFAULT: dict[tuple[str, str, str], str] = {
 }
 
 
-def pairs_to_part(operation: str, drawn: int = 80) -> list[tuple[Point, Point]]:
+def pairs_to_part(operation: str, drawn: int = 30) -> list[tuple[Point, Point]]:
     """Return the pairs of points that vectors must tell apart, if any input can.
 
     Shapes      takes none
@@ -137,16 +137,17 @@ def pairs_to_part(operation: str, drawn: int = 80) -> list[tuple[Point, Point]]:
     def is_legal(point: Point) -> bool:
         return bool(good[tuple(options.index(point[axis]) for axis, options in names.items())])
 
-    pairs = []
-    for axis, options in names.items():
-        for a, b in itertools.combinations(options, 2):
-            pairs.append(({**origin, axis: a}, {**origin, axis: b}))
-    firsts = []
+    firsts = [origin]
     for profile in load_profiles().values():
         if operation in profile.operations:
             cell = np.argwhere(profile.points(operation))[0]
             firsts.append({axis: options[i] for (axis, options), i in zip(names.items(), cell, strict=True)})
-    pairs += [(a, b) for a, b in itertools.combinations(firsts, 2) if a != b]
+    pairs = [(a, b) for a, b in itertools.combinations(firsts, 2) if a != b]
+    for first in firsts:  # so that a diagnosis near a profile names every axis
+        for axis, options in names.items():
+            near = options if first is origin else (first[axis], *(o for o in options if o != first[axis]))
+            pairs += [({**first, axis: a}, {**first, axis: b}) for a, b in itertools.combinations(near, 2)
+                      if first is origin or a == first[axis]]  # fmt: skip
     rng = np.random.default_rng(7)
     for _ in range(drawn):
         a, b = ({axis: str(rng.choice(options)) for axis, options in names.items()} for _ in range(2))

@@ -86,7 +86,8 @@ def _quantizer_inputs(rng: np.random.Generator) -> Iterator[tuple[list[float], f
     yield [1e-45, -1e-45, 1e-40], 1.0, 0, S8, "subnormal", "subnormal values"
     yield [0.0, -0.0], 0.1, 3, S8, "zero", "zero has an exact code"
     for s, z, ends in ((0.1, 28, U8), (0.9453565, 28, U8), (0.1618398, 50, U8), (0.0152127, 64, U8), (0.3, -7, S8), (0.1, 0, S8),
-                       (0.7, 0, S8), (0.0021485486, 0, U8), (1 / 3, 1, S8), (0.013, 999, U16), (0.21, 1, N8)):  # fmt: skip
+                       (0.7, 0, S8), (0.0021485486, 0, U8), (1 / 3, 1, S8), (0.013, 999, U16), (0.21, 1, N8),
+                       (49.0, 0, S8), (41.0, 3, U8), (0.375 * 47, 0, S8)):  # fmt: skip
         found = near_ties(rng, s, z, *ends)
         for i in range(0, min(len(found), 18), 2):
             yield found[i : i + 2].tolist(), s, z, ends, "near tie", "within two ulps of a tie: how x is divided by s"
@@ -122,10 +123,12 @@ def quantizers(rng: np.random.Generator) -> Iterator[Case]:
             yield Case("fake_quantize_backward", (F([2, -3]), x, s, z, *S8), "at the ends: is the rounded code in range?", ("range",))
     for draw in range(400):
         s, (ends, z) = float(rng.integers(3, 4000)) / 997, ((S8, 3), (U8, 28), (S4, 1), (S8, 0))[draw % 4]
-        edges = F((np.array([ends[0] - 0.5, ends[1] + 0.5]) - z) * float(F(s)))
+        beyond = 0.5 if draw % 3 else 0.0  # the ends of the rounded code, or of the number itself
+        edges = F((np.array([ends[0] - beyond, ends[1] + beyond]) - z) * float(F(s)))
         for x in (edges, np.nextafter(edges, F(np.inf)), np.nextafter(edges, F(-np.inf))):
-            codes = np.rint(np.array([x / F(s), x * (F(1) / F(s)), x / s, x.astype(np.float64) / float(F(s))]))
-            if np.ptp(codes, axis=0).any():
+            steps = np.array([x / F(s), x * (F(1) / F(s)), x / s, x.astype(np.float64) / float(F(s))], np.float64)
+            inside = np.array([(v + z >= ends[0]) & (v + z <= ends[1]) for v in (np.rint(steps) if beyond else steps)])
+            if np.ptp(inside.astype(int), axis=0).any():
                 scale = s if draw % 8 < 4 else float(F(s))
                 yield Case("fake_quantize_backward", (F([2, -3]), x, scale, z, *ends), "within an ulp of the ends", ("near end",))
 

@@ -47,6 +47,8 @@ def requantize(rng: np.random.Generator) -> Iterator[Case]:
             acc = np.rint((rng.integers(-100, 100, 4000) + 0.5) / m).astype(np.int64)
             acc = np.clip(acc + rng.integers(-1, 2, acc.size), -low, low).astype(np.int32)
             v32, v64 = F(acc) * F(m), acc * m
+            for a in acc[:3]:
+                yield Case("requantize", (np.array([a + 2, -a - 1], np.int32), m, z, *S8), "any product", ("fraction",))
             parted = (np.rint(v32) != np.rint(v64)) | (np.floor(v64 + 0.5) != np.rint(v64)) | (np.rint(v32 + F(z)) - z != np.rint(v32))
             for a in np.unique(acc[parted])[:12]:
                 yield Case("requantize", (np.array([a], np.int32), m, z, *S8), "the product is nearly a tie", ("near tie",))

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinycompress.verify.adapters import Adapter, as_adapter
-from tinycompress.verify.axes import Point, Points, legal, option_names, options_left
+from tinycompress.verify.axes import Point, Points, claimed, legal, option_names, options_left
 from tinycompress.verify.cases import differ
 from tinycompress.verify.evidence import Seen, as_questions, fresh, observe, sweeps
 from tinycompress.verify.judging import Question
@@ -144,18 +144,33 @@ def _conclude(operation: str, seen: list[Seen], standing: Points, unasked: Seque
     if not standing.any():
         return _unexplained(operation, seen, answers)
     left = options_left(operation, standing)
+    count = int(standing.sum())
     distance = _distances(operation, seen, standing)
     deciding = next((question for question in unasked if _parts(operation, question, standing)), None)
     open_axes = ", ".join(axis for axis, options in left.items() if len(options) > 1)
     note = ""
-    if open_axes:
-        note = f"{open_axes}: no input that is known tells {int(standing.sum())} points apart; they are one rule"
+    if open_axes and deciding is None:
+        note = f"{open_axes}: no input that is known tells {count} points apart; they are one rule, named by its point nearest the default"
+        standing = _nearest_default(operation, standing)
+        left = options_left(operation, standing)
     if deciding is not None:
         note = f"{open_axes}: this input would decide, and it was not answered: {deciding.request}"
     return Finding(
         operation, "explained" if deciding is None else "several", left, answers, answers, find_witnesses(operation, seen, standing),
         tuple(name for name, count in distance if count == 0), tuple(pair for pair in distance if pair[1])[:3], note=note,
     )  # fmt: skip
+
+
+def _nearest_default(operation: str, standing: Points) -> Points:
+    """Of points that are one rule under several names, those with the fewest options that are not the default."""
+    default = options_left(operation, claimed(operation))
+    far = np.zeros(standing.shape, np.int32)
+    for i, (axis, options) in enumerate(option_names(operation).items()):
+        shape = [1] * standing.ndim
+        shape[i] = len(options)
+        far = far + np.array([option not in default[axis] for option in options]).reshape(shape)
+    nearest: Points = standing & (far == far[standing].min())
+    return nearest
 
 
 def _parts(operation: str, question: Question, standing: Points) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from tinycompress.verify.axes import Point, Points, option_names, points
+from tinycompress.verify.axes import Point, Points, points
 from tinycompress.verify.cases import differ
 from tinycompress.verify.explaining import answer_words, size
-from tinycompress.verify.judging import Question
+from tinycompress.verify.judging import Question, nearest_points
 from tinycompress.verify.oracle import answer
 from tinycompress.verify.profiles import get_profile
 from tinycompress.verify.questions import read_questions
@@ -75,26 +75,6 @@ def _witnesses(operation: str, parted: list[Question], p: Point, q: Point) -> It
             now = turned
     if not found:
         yield "together", parted[0]
-
-
-def nearest_points(operation: str, a: Points, b: Points) -> tuple[Point, Point]:
-    """Return the point of each set that is nearest to the other set: they differ on the fewest axes.
-
-    Shapes      as legal(operation)
-    Source      this package
-
-    >>> from tinycompress.verify.axes import claimed
-    >>> nearest_points("accuracy", claimed("accuracy"), claimed("accuracy", {"unit": "count"}))
-    ({'unit': 'fraction'}, {'unit': 'count'})
-    """
-    left, right = np.argwhere(a), np.argwhere(b)
-    apart = (left[:, None, :] != right[None, :, :]).sum(axis=2)
-    i, j = np.unravel_index(int(apart.argmin()), apart.shape)
-    names = option_names(operation)
-    p, q = (
-        {axis: options[k] for (axis, options), k in zip(names.items(), row.tolist(), strict=True)} for row in (left[i], right[j])
-    )
-    return p, q
 
 
 def _parts(question: Question, p: Point, q: Point) -> bool:

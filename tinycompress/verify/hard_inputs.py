@@ -104,8 +104,8 @@ def edge_ties(rng: Rng, n: int, s: float, z: int, low: int, high: int) -> Array:
     return x
 
 
-def hard_floats(rng: Rng, n: int, s: float, z: int, low: int, high: int, infinite: bool = True) -> Array:
-    """Draw n float32 for a grid.
+def hard_floats(rng: Rng, n: int, s: float, z: int, low: int, high: int, wild: bool = True) -> Array:
+    """Draw n float32 for a grid; wild ones are infinite, or beyond what an int32 holds, as well.
 
     Shapes      takes none -> (n,)
     Source      this package
@@ -119,15 +119,13 @@ def hard_floats(rng: Rng, n: int, s: float, z: int, low: int, high: int, infinit
             near_ties(rng, 3 * n, s, z, low, high),
             rng.integers(-40, 41, n) / 8 * s,
             (rng.choice(ends, n) + rng.choice([-1.5, -1, -0.5, -0.25, 0, 0.25, 0.5, 1, 1.5], n)) * s,
-            rng.choice(_HUGE, n) * s,
+            rng.choice(_HUGE if wild else ends * 2, n) * s,
             rng.standard_normal(n) * s * (high - low) / 3,
-            rng.choice([0.0, -0.0, 1e-45, -1e-40, 1.1754944e-38, 3e38, -3e38], n),
-            rng.choice([np.inf, -np.inf], n // 2 + 1) if infinite else [0.0],
+            rng.choice([0.0, -0.0, 1e-45, -1e-40, 1.1754944e-38], n),
+            rng.choice([np.inf, -np.inf, 3e38, -3e38] if wild else ends * 1.3 * s, n // 2 + 1),
         ]
         x = np.concatenate(pool).astype(np.float32)
-    if not infinite:
-        x = x[np.isfinite(x)]
-    return rng.choice(x, n, replace=n > x.size)
+    return rng.choice(x, n, replace=False)
 
 
 def shape_of(rng: Rng, n: int) -> tuple[int, ...]:

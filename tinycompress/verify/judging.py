@@ -10,13 +10,13 @@ Not here: where questions come from (vectors), all questions of a run (running).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tinycompress.verify.adapters import Reply, Request
-from tinycompress.verify.axes import Points, legal, option_names
+from tinycompress.verify.axes import Point, Points, legal, option_names
 from tinycompress.verify.operations import Verdict, compare, read_answer
 from tinycompress.verify.oracle import answer_dtype
 from tinycompress.verify.reproducing import exact_words, reproducer
@@ -93,6 +93,7 @@ def judge(question: Question, reply: Reply, claimed: Points) -> tuple[Outcome, P
         reproducer(question.request, reply.answer, verdict),
         exact_words(question.request, answers[expected], verdict),
         max(1, size),
+        alternatives(operation, standing, claimed)[1:],
     )
     return outcome, standing
 
@@ -147,21 +148,70 @@ def differences(operation: str, standing: Points, claimed: Points) -> tuple[str,
     >>> differences("accuracy", claimed("accuracy", {"unit": "percent"}), claimed("accuracy"))
     ('unit: percent',)
     """
-    found = np.argwhere(standing)
-    held = np.argwhere(claimed)
-    if not len(found) or not len(held):
+    if not standing.any() or not claimed.any():
         return ()
-    best: tuple[int, int, int] | None = None
-    for j, row in enumerate(held):
-        apart = (found != row).sum(axis=1)
-        i = int(apart.argmin())
-        if best is None or apart[i] < best[0]:
-            best = (int(apart[i]), i, j)
-    assert best is not None
-    _, i, j = best
+    found, held = nearest_points(operation, standing, claimed)
+    return tuple(f"{axis}: {option}" for axis, option in found.items() if option != held[axis])
+
+
+def alternatives(operation: str, standing: Points, claimed: Points) -> tuple[str, ...]:
+    """Name every way to get from the claim to one of some points that is as short as the shortest; the first is `differences`.
+
+    Shapes      as legal(operation)
+    Source      this package
+
+    >>> from tinycompress.verify.axes import claimed
+    >>> alternatives("accuracy", ~claimed("accuracy"), claimed("accuracy"))
+    ('unit: percent', 'unit: count')
+    """
+    if not standing.any() or not claimed.any():
+        return ()
+    left, right = np.argwhere(standing), np.argwhere(claimed)
+    apart = (left[:, None, :] != right[None, :, :]).sum(axis=2)
+    names = list(option_names(operation).items())
+    words: dict[str, None] = {}
+    for i, j in np.argwhere(apart.T == apart.min())[:, ::-1]:
+        turned = [f"{axis}: {o[a]}" for (axis, o), a, b in zip(names, left[i].tolist(), right[j].tolist(), strict=True) if a != b]
+        words.setdefault("; ".join(turned))
+    return tuple(words)
+
+
+def nearest_points(operation: str, a: Points, b: Points) -> tuple[Point, Point]:
+    """Return the point of each set that is nearest to the other set: they differ on the fewest axes.
+
+    Shapes      as legal(operation)
+    Source      this package
+
+    >>> from tinycompress.verify.axes import claimed
+    >>> nearest_points("accuracy", claimed("accuracy"), claimed("accuracy", {"unit": "count"}))
+    ({'unit': 'fraction'}, {'unit': 'count'})
+    """
+    left, right = np.argwhere(a), np.argwhere(b)
+    apart = (left[:, None, :] != right[None, :, :]).sum(axis=2)
+    j, i = np.unravel_index(int(apart.T.argmin()), apart.T.shape)  # of equals the first of b, and of those the first of a
     names = option_names(operation)
-    return tuple(
-        f"{axis}: {options[a]}"
-        for (axis, options), a, b in zip(names.items(), found[i].tolist(), held[j].tolist(), strict=True)
-        if a != b
+    p, q = (
+        {axis: options[k] for (axis, options), k in zip(names.items(), row.tolist(), strict=True)} for row in (left[i], right[j])
     )
+    return p, q
+
+
+def sharpen(outcome: Outcome, giving: Points, standing: Points, claimed: Points) -> Outcome:
+    """Name an outcome's convention by what explains all answers, not this one alone: a single tie fits many rules.
+
+    Shapes      as legal(operation); giving are the points that explain this answer, standing those that explain all
+    Source      this package
+
+    >>> from tinycompress.verify.axes import claimed
+    >>> o = Outcome("accuracy", "a", "other-convention", options=("unit: count",))
+    >>> sharpen(o, legal("accuracy"), claimed("accuracy", {"unit": "percent"}), claimed("accuracy")).options
+    ('unit: percent',)
+    """
+    found, held = nearest_points(outcome.operation, standing, claimed)
+    turned = [axis for axis in found if found[axis] != held[axis]]
+    names = option_names(outcome.operation)
+    for axis in turned:
+        point = {**held, axis: found[axis]}
+        if giving[tuple(options.index(point[a]) for a, options in names.items())]:
+            return replace(outcome, alternatives=(), options=(f"{axis}: {found[axis]}",))
+    return replace(outcome, alternatives=(), options=tuple(f"{axis}: {found[axis]}" for axis in turned))

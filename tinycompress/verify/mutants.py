@@ -8,12 +8,13 @@ Not here: how each is found (kill_matrix). Read next: kill_matrix.
 """
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinycompress.verify import mutants_distillation as distillation
-from tinycompress.verify.axes import default_point, points
+from tinycompress.verify.axes import Point, default_point, points
 from tinycompress.verify.laws import Function, Law, Mutant, keeps
 from tinycompress.verify.mutants_grids import GRID_LAWS, GRID_MUTANTS, GRID_RIGHT
 from tinycompress.verify.mutants_integers import INTEGER_LAWS, INTEGER_MUTANTS, INTEGER_RIGHT
@@ -51,6 +52,11 @@ def nearest_point(operation: str, axis: str, option: str) -> dict[str, str]:
     >>> nearest_point("quantize", "zero_point", "inside_fma")["scaling"]
     'reciprocal'
     """
+    return dict(_nearest(operation, axis, option))
+
+
+@lru_cache
+def _nearest(operation: str, axis: str, option: str) -> Point:
     default = default_point(operation)
     found = [p for p in points(operation) if p.get(axis) == option]
     if not found:

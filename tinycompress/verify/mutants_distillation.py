@@ -27,8 +27,14 @@ def _softmax(z: Array, axis: int = 1) -> Array:
     return p
 
 
-def _kl(p: Array, q: Array) -> Array:
-    terms: Array = np.where(p > 0, p * (np.log(np.maximum(p, 1e-300)) - np.log(np.maximum(q, 1e-300))), 0)
+def _logs(z: Array, axis: int = 1) -> Array:
+    shifted = z - z.max(axis=axis, keepdims=True)
+    l: Array = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return l
+
+
+def _kl(l_t: Array, l_s: Array) -> Array:
+    terms: Array = np.exp(l_t) * (l_t - l_s)
     return terms
 
 
@@ -45,7 +51,7 @@ def _swapped(z_s: Array, z_t: Array, t: float) -> float:
 
 
 def _softmax_over_the_batch(z_s: Array, z_t: Array, t: float) -> float:
-    return float(t * t * _kl(_softmax(z_t / t, 0), _softmax(z_s / t, 0)).sum() / len(z_s))
+    return float(t * t * _kl(_logs(z_t / t, 0), _logs(z_s / t, 0)).sum() / len(z_s))
 
 
 def _probabilities_for_logarithms(z_s: Array, z_t: Array, t: float) -> float:
@@ -54,11 +60,11 @@ def _probabilities_for_logarithms(z_s: Array, z_t: Array, t: float) -> float:
 
 
 def _epsilon_inside_the_logarithm(z_s: Array, z_t: Array, t: float) -> float:
-    return float(t * t * _kl(_softmax(z_t / t), _softmax(z_s / t) + 1e-8).sum() / len(z_s))
+    return float(t * t * _kl(_logs(z_t / t), np.log(_softmax(z_s / t) + 1e-8)).sum() / len(z_s))
 
 
 def _student_not_softened(z_s: Array, z_t: Array, t: float) -> float:
-    return float(t * t * _kl(_softmax(z_t / t), _softmax(z_s)).sum() / len(z_s))
+    return float(t * t * _kl(_logs(z_t / t), _logs(z_s)).sum() / len(z_s))
 
 
 def _teacher_never_used(z_s: Array, z_t: Array, t: float) -> float:
@@ -70,7 +76,7 @@ def _squared_logits(z_s: Array, z_t: Array, t: float) -> float:
 
 
 def _cross_entropy(z_s: Array, z_t: Array, t: float) -> float:
-    return float(-t * t * (_softmax(z_t / t) * np.log(np.maximum(_softmax(z_s / t), 1e-300))).sum() / len(z_s))
+    return float(-t * t * (_softmax(z_t / t) * _logs(z_s / t)).sum() / len(z_s))
 
 
 def _logarithms_for_probabilities(z_s: Array, z_t: Array, t: float) -> float:

@@ -92,7 +92,7 @@ def kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(
     def kd_loss_backward(z_s: Array, z_t: Array, t: float) -> Array:
         p_s, p_t = soft(z_s if hard else z_s / t), soft(z_t / t if used else 0 * z_t)
         if swap:
-            r = np.log(np.maximum(p_s, 1e-300)) - np.log(np.maximum(p_t, 1e-300))
+            r = _log_soft(z_s / t) - _log_soft(z_t / t)
             d = p_s * (r - (p_s * r).sum(1, keepdims=True))
         else:
             d = p_s - p_t
@@ -185,12 +185,12 @@ LAYER_LAWS: dict[str, Law] = {
 
 _OTHER = _square(lambda x, w: x @ w, lambda x, w: x @ w.T)
 LAYER_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("weights_transposed", "linear", lambda x, w, b: _OTHER(x, w) + b, "one input", "square layers silently use w^T", "layout", "outputs_inputs"),
+    Mutant("weights_transposed", "linear", lambda x, w, b: _OTHER(x, w) + b, "one input", "square layers silently use w^T"),
     Mutant("bias_forgotten", "linear", lambda x, w, b: x @ w, "identity", "everything passes through 0", "bias", "missing"),
     Mutant("input_gradient_transposed", "linear_backward", _layer(dx=_square(lambda dy, w: dy @ w.T, lambda dy, w: dy @ w)), "one output",
-           "square layers send blame to the wrong inputs", "layout", "outputs_inputs"),
+           "square layers send blame to the wrong inputs"),
     Mutant("weight_gradient_transposed", "linear_backward", _layer(dw=_square(lambda x, dy: x.T @ dy, lambda x, dy: dy.T @ x)), "from x to y",
-           "square layers learn each other's weights", "dw", "transposed"),
+           "square layers learn each other's weights"),
     Mutant("mean_of_rows", "linear_backward", _layer(dw=lambda x, dy: x.T @ dy / max(len(x), 1)), "rows add up", "N times too small: the loss has its mean already", "dw", "mean"),
     Mutant("bias_mean", "linear_backward", _layer(db=lambda dy: dy.sum(0) / max(len(dy), 1)), "rows add up", "biases learn N times slower", "db", "mean"),
     Mutant("over_the_batch", "softmax", lambda z, t: soft(z / z.dtype.type(t), 0), "rows sum to 1", "rows compete with each other", "axis", "first"),
@@ -210,7 +210,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("gradient_mean_of_elements", "cross_entropy_backward", _gradient(share=lambda z: z.size), "downhill", "C times too small", "reduction", "mean"),
     Mutant("gradient_sign", "cross_entropy_backward", _gradient(sign=-1), "downhill", "uphill", "target", "negated"),
     Mutant("t_squared_forgotten", "kd_loss_backward", kd_gradient(lambda t: 1 / t), "hot gradient", "the soft term fades as 1 / T^2", "factor", "none"),
-    Mutant("inner_t_forgotten", "kd_loss_backward", kd_gradient(lambda t: t * t), "slope of the loss", "T times too strong", "inner", "forgotten"),
+    Mutant("inner_t_forgotten", "kd_loss_backward", kd_gradient(lambda t: t * t), "slope of the loss", "T times too strong", "factor", "inner_forgotten"),
     Mutant("t_for_t_squared", "kd_loss_backward", kd_gradient(lambda t: 1.0), "hot gradient", "T times too weak", "factor", "linear"),
     Mutant("mean_for_batchmean", "kd_loss_backward", kd_gradient(share=lambda z: z.size), "slope of the loss", "C times too weak", "reduction", "mean"),
     Mutant("soft_sum", "kd_loss_backward", kd_gradient(share=lambda z: 1), "slope of the loss", "N times too strong", "reduction", "sum"),

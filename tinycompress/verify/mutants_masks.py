@@ -77,7 +77,7 @@ def _sorts_in_place(w: Array, sparsity: float) -> Array:
 def _groups(chosen: Function, flat: bool = False, first: bool = False) -> Function:
     def n_m_mask(w: Array, keep: int, group: int) -> Array:
         if first and w.ndim > 1:
-            return n_m_mask(w.T, keep, group).T if w.ndim == 2 else np.moveaxis(n_m_mask(np.moveaxis(w, 0, -1), keep, group), -1, 0)
+            return np.moveaxis(_groups(chosen)(np.moveaxis(w, 0, -1), keep, group), -1, 0)
         mask = np.zeros(w.shape, bool)
         lines = w.reshape(1, -1) if flat or not w.size else w.reshape(-1, w.shape[-1])
         out = mask.reshape(lines.shape)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from tinycompress.verify.axes import AXES
 from tinycompress.verify.results import OperationReport, Outcome, Report
 
 SHOWN = 3  # outcomes of one operation in text; all are in the JSON
@@ -77,10 +78,20 @@ def outcome_text(outcome: Outcome) -> str:
     """
     lines = [f"{outcome.test}: {outcome.status}; {outcome.message}".rstrip("; ")]
     if outcome.options:
-        lines.append(f"    your answer is what follows from {'; '.join(outcome.options)}")
+        lines.append("    your answer is what follows from")
+        lines += [f"        {_option(outcome.operation, option)}" for option in outcome.options]
+    if outcome.alternatives:
+        more = len(outcome.alternatives) - 4
+        lines.append(f"        or from {' | '.join(outcome.alternatives[:4])}{f' | {more} more' if more > 0 else ''}")
     if outcome.exact:
         lines.append(f"    {outcome.exact}")
     return "\n".join([*lines, *(f"    {line}" for line in outcome.reproducer.splitlines())])
+
+
+def _option(operation: str, option: str) -> str:
+    """An option with the sentence that says what it does."""
+    axis, _, name = option.partition(": ")
+    return f"{option} ({AXES[operation][axis][name]})"
 
 
 def _verdict(report: Report) -> str:

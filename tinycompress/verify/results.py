@@ -40,6 +40,7 @@ class Outcome:
     reproducer: str = ""  # lines of Python that ask the same question
     exact: str = ""  # the exact answer, as a fraction, where there is one
     comparisons: int = 1  # numbers that were compared
+    alternatives: tuple[str, ...] = ()  # other options, as near to the claim, that would have produced this answer as well
 
 
 @dataclass(frozen=True)
