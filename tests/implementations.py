@@ -1,6 +1,7 @@
 """Implementations written elsewhere: wrong ones with the axis that names the mistake (None: no axis has it), and right ones.
 
-None shares a line with the package. A wrong one is what people really write; a right one has another formula, a loop, float64 inside.
+None shares a line with the package. A wrong one is what people really write; a right one has another formula, a loop, float64
+inside.
 """
 
 import itertools
@@ -25,7 +26,8 @@ def half_away(v):
     return np.sign(v) * np.floor(np.abs(v) + np.asarray(0.5, v.dtype)) if v.size else v
 
 
-def quantizer(rounding=np.rint, scaled=lambda x, s: x / s, before=False, nan="qmin", wrap=False, cast=None, offset=0, after_clamp=False):
+def quantizer(rounding=np.rint, scaled=lambda x, s: x / s, before=False, nan="qmin", wrap=False, cast=None, offset=0,
+    after_clamp=False):
     def quantize(x, scale, zero_point, qmin, qmax):
         s = F(scale)
         if np.isnan(x).any():
@@ -250,7 +252,8 @@ def auc_with(tie=0.5, empty=float("nan")):
     return auc
 
 
-def ranker(measure, gain=lambda r: r, discount=lambda i: 1 / math.log2(i + 2), ties="expected", skip=False, ideal="k", below=None):
+def ranker(measure, gain=lambda r: r, discount=lambda i: 1 / math.log2(i + 2), ties="expected", skip=False, ideal="k",
+    below=None):
     def metric(scores, relevance, k):
         values = []
         for s, r in zip(np.asarray(scores, float), np.asarray(relevance, float)):
@@ -333,7 +336,8 @@ WRONG = [
     ("fake_quantize", fake(rounding=half_away), {"rounding": "half_away_added"}),
     ("fake_quantize", fake(before=True), {"zero_point": "inside"}),
     ("fake_quantize_backward", straight_through(lambda x, s, z, a, b: np.ones(x.shape, bool)), {"mask": "everywhere"}),
-    ("fake_quantize_backward", straight_through(lambda x, s, z, a, b: (x / s + z >= a) & (x / s + z <= b)), {"mask": "unrounded"}),
+    ("fake_quantize_backward", straight_through(lambda x, s, z, a, b: (x / s + z >= a) & (x / s + z <= b)),
+    {"mask": "unrounded"}),
     ("fake_quantize_backward", lambda dy, x, s, z, a, b: dy * F(s) * inside(x, F(s), z, a, b), None),
     ("symmetric_qparams", absmax(lambda b: 2 ** (b - 1)), {"divisor": "minus_qmin"}),
     ("symmetric_qparams", absmax(lambda b: (2**b - 1) / 2), {"divisor": "half_range"}),
@@ -447,13 +451,15 @@ RIGHT = [
     ("fake_quantize_backward", straight_through(inside)),
     ("requantize", requantizer()),
     ("integer_matmul", matmul),
-    ("integer_matmul", lambda a, b, za, zb: a.astype(float) @ b - za * b.astype(float).sum(0) - zb * a.astype(float).sum(1)[:, None]
+    ("integer_matmul", lambda a, b, za, zb: a.astype(float) @ b - za * b.astype(float).sum(0) - zb * a.astype(float).sum(1)[:,
+        None]
      + a.shape[1] * za * zb),
     ("pack", pack_with("low")),
     ("unpack", unpack_with("low")),
     ("magnitude_mask", pruner()),
     ("n_m_mask", n_m()),
-    ("linear", lambda x, w, b: [[math.fsum([*(x[i].astype(float) * w[:, j]), b[j]]) for j in range(len(b))] for i in range(len(x))]),
+    ("linear", lambda x, w, b: [[math.fsum([*(x[i].astype(float) * w[:, j]),
+    b[j]]) for j in range(len(b))] for i in range(len(x))]),
     ("linear_backward", lambda dy, x, w: (np.einsum("bo,io->bi", dy, w), np.einsum("bi,bo->io", x, dy), np.ones(len(dy)) @ dy)),
     ("softmax", lambda z, t: 1 / np.exp((z[:, None, :].astype(float) - z[:, :, None]) / t).sum(axis=2)),
     ("cross_entropy", lambda z, y: float(np.mean(np.logaddexp.reduce(z.astype(float), axis=1) - z[range(len(y)), y]))),

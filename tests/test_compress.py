@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -214,6 +215,19 @@ def test_nothing_half_written_when_writing_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         report.write(tmp_path / "rows.json", "[]")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_drawn_where_somebody_watches(clicks):
+    """Standard error is a terminal here: one line per epoch, redrawn in place, and the table stays clean on standard output."""
+    pty = pytest.importorskip("pty")
+    watcher, terminal = pty.openpty()
+    command = [sys.executable, "-m", "tinycompress", "compress", str(clicks), *SMALL]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, cwd=ROOT)
+    os.close(terminal)
+    drawn = os.read(watcher, 10_000).decode()
+    os.close(watcher)
+    assert done.returncode == 0 and "\roriginal: epoch 1  loss 0." in drawn and "distilled: epoch 1" in drawn
+    assert b"epoch" not in done.stdout
 
 
 def test_no_command_is_status_2():

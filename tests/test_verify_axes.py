@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from tinycompress.verify.axes import ALSO_DEFAULT, AXES, claimed, default_point, is_product, legal, option_names, options_left, points
+from tinycompress.verify.axes import (
+    ALSO_DEFAULT,
+    AXES,
+    claimed,
+    default_point,
+    is_product,
+    legal,
+    option_names,
+    options_left,
+    points,
+)
 from tinycompress.verify.operations import OPERATIONS
 from tinycompress.verify.profiles import allowed_points, get_profile, load_profiles
 

@@ -1,4 +1,5 @@
-"""The diagnosis names what it can prove: tinycompress is the default, wrong implementations are named or honestly not explained."""
+"""The diagnosis names what it can prove: tinycompress is the default, wrong implementations are named or honestly not
+explained."""
 
 import json
 import time
@@ -28,7 +29,8 @@ def test_tinycompress_is_the_default_and_quickly_found(operation):
     assert time.process_time() - before < 1.5  # seconds of a processor that others use too; alone it is below 1
     assert found.status == "explained" and found.explained == found.answers > 0 and "tinycompress" in found.matches
     left = tuple(found.options[axis].index(option) if option in found.options[axis] else -1 for axis, option in
-                 {**default_point(operation), **({"nan": "error"} if operation in ("quantize", "fake_quantize") else {})}.items())  # fmt: skip
+                 {**default_point(operation), **({"nan": "error"} if operation in ("quantize",
+                     "fake_quantize") else {})}.items())  # fmt: skip
     assert min(left) >= 0
 
 
@@ -39,7 +41,9 @@ def test_wrong_implementations_fail_and_are_named(number):
     if named is None:
         assert found.status in HONEST and not found.options and not found.point, "no axis may be claimed"
     elif found.status in HONEST:
-        assert not found.point and found.closest_point | named == found.closest_point, "not explained, but the nearest point is it"
+        assert not found.point and found.closest_point | named == found.closest_point, (
+            "not explained, but the nearest point is it"
+        )
     else:
         want = {**default_point(operation), **named}
         assert all(option == want[axis] for axis, option in found.point.items() if axis != "nan" or "nan" in named)

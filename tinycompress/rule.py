@@ -9,6 +9,7 @@ libraries chose (conventions). Read next: pruning_rules.
 
 from __future__ import annotations
 
+import functools
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,10 +27,17 @@ def check_options(record: Any) -> None:
     Traceback (most recent call last):
     ValueError: CountRule.rounding is 'up'; use one of 'half_even', 'floor', 'ceil'
     """
-    for name, hint in typing.get_type_hints(type(record)).items():
-        if typing.get_origin(hint) is Literal and getattr(record, name) not in typing.get_args(hint):
-            options = ", ".join(map(repr, typing.get_args(hint)))
-            raise ValueError(f"{type(record).__name__}.{name} is {getattr(record, name)!r}; use one of {options}")
+    for name, options in _options(type(record)).items():
+        if getattr(record, name) not in options:
+            allowed = ", ".join(map(repr, options))
+            raise ValueError(f"{type(record).__name__}.{name} is {getattr(record, name)!r}; use one of {allowed}")
+
+
+@functools.cache
+def _options(kind: type) -> dict[str, tuple[Any, ...]]:
+    """Per field that is a Literal, its options; read once per class, because records are made in loops too."""
+    hints = typing.get_type_hints(kind).items()
+    return {name: typing.get_args(hint) for name, hint in hints if typing.get_origin(hint) is Literal}
 
 
 @dataclass(frozen=True)

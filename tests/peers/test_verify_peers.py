@@ -49,7 +49,9 @@ class Torch:
     def fake(self, x, scale, zero_point, qmin, qmax):
         if qmin > 0 or qmax - qmin > 65535:
             raise NotImplementedError
-        return self.torch.fake_quantize_per_tensor_affine(self.torch.from_numpy(np.array(x)), scale, zero_point, qmin, qmax).numpy()
+        return self.torch.fake_quantize_per_tensor_affine(
+            self.torch.from_numpy(np.array(x)), scale, zero_point, qmin, qmax
+        ).numpy()
 
     def fake_backward(self, dy, x, scale, zero_point, qmin, qmax):
         t = self.torch.from_numpy(np.array(x)).requires_grad_()

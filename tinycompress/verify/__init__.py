@@ -1,7 +1,9 @@
-"""Is yours the same? Give it an implementation; it says whether it keeps the convention it claims, or which rule it follows instead.
+"""Is yours the same? Give it an implementation; it says whether it keeps the convention it claims, or which rule it follows
+instead.
 
-A convention is a point in a small product space (rounding x scaling x zero point x ...). An exact oracle answers for every point; an
-implementation's answers leave a set of points standing. `run` asks whether the claimed point is in that set, `diagnose` which points are.
+A convention is a point in a small product space (rounding x scaling x zero point x ...). An exact oracle answers for every
+point; an implementation's answers leave a set of points standing. `run` asks whether the claimed point is in that set,
+`diagnose` which points are.
 
     run(adapter, claim=None) -> Report          held to a claim, or to the default profile; report.ok, report.exit_status
     diagnose(adapter) -> Diagnosis              diagnosis["quantize"].point, .witnesses, .matches, .signature
@@ -9,9 +11,10 @@ implementation's answers leave a set of points standing. `run` asks whether the 
 An adapter is a module, an object or a dictionary with functions named like the operations. On the command line:
 `python -m tinycompress verify MODULE`, `verify --command "./mine"`, `verify --answers FILE`, `diagnose MODULE`, `vectors DIR`.
 
-The files in reading order: operations, axes_integers, axes_floats, axes (the space); exact, oracle_*, oracle, tables (the exact answers);
-cases_*, cases, profiles, vectors, generate, questions (what is asked); wire, adapters, pipes, children (who is asked);
-judging, reproducing, running, live*, results, reporting (is it the same?); evidence, witnesses, diagnosis, diagnosing (which rule is it?).
+The files in reading order: operations, axes_integers, axes_floats, axes (the space); exact, oracle_*, oracle, tables (the exact
+answers); cases_*, cases, profiles, vectors, generate, questions (what is asked); wire, adapters, pipes, children (who is
+asked); judging, reproducing, running, live*, results, reporting (is it the same?); evidence, witnesses, diagnosis, diagnosing
+(which rule is it?).
 """
 from typing import TYPE_CHECKING, Any
 

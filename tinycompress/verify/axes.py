@@ -6,6 +6,7 @@ A set of points is a boolean array with one dimension per axis, in the order of 
 
 Not here: what a point computes (oracle), who follows which point (profiles). Read next: oracle.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -150,7 +151,7 @@ def points(operation: str) -> Iterator[Point]:
     ['fraction', 'percent', 'count']
     """
     names = option_names(operation)
-    for ok, choice in zip(legal(operation).ravel(), itertools.product(*names.values()), strict=True):
+    for ok, choice in zip(legal(operation).flat, itertools.product(*names.values()), strict=True):
         if ok:
             yield dict(zip(names, choice, strict=True))
 

@@ -47,7 +47,8 @@ NAN: Axis = {
     "cast": "a NaN is cast to -2^31 before z is added, which wraps for z < 0, and clamped then",
     "error": "a NaN is refused with a ValueError",
 }
-SCALE: Axis = {"float32": "s is rounded to float32 before use", "float64": "s is used as the float64 that was passed, and dequantize computes in float64"}
+SCALE: Axis = {"float32": "s is rounded to float32 before use",
+    "float64": "s is used as the float64 that was passed, and dequantize computes in float64"}
 RANGE: Axis = {
     "as_given": "all codes from qmin to qmax",
     "narrow": "where qmin is the lowest code -2^(b-1) of a signed dtype, it is not used",
@@ -93,7 +94,8 @@ INTEGER_AXES: dict[str, dict[str, Axis]] = {
     "asymmetric_qparams": {
         "widen": {"yes": "the range is widened to hold 0", "no": "the range is min ... max as observed"},
         "steps": {"codes_minus_one": "(max - min) / (2^b - 1)", "codes": "(max - min) / 2^b"},
-        "precision": {"float32": "each step rounded to float32", "float64": "in float64, the scale rounded to float32 at the end"},
+        "precision": {"float32": "each step rounded to float32",
+            "float64": "in float64, the scale rounded to float32 at the end"},
         "zero_point": {
             "round_sum": "r(fl(qmin - fl(min / s)))",
             "exact": "r(qmin - min / s), the argument not rounded",
@@ -124,7 +126,8 @@ INTEGER_AXES: dict[str, dict[str, Axis]] = {
         "scaling": SCALING,
         "zero_point": ZERO_POINT,
         "scale": SCALE,
-        "nan": {"blocked": "no gradient where x is NaN", "passes": "dy where x is NaN", "error": "a NaN is refused with a ValueError"},
+        "nan": {"blocked": "no gradient where x is NaN", "passes": "dy where x is NaN",
+            "error": "a NaN is refused with a ValueError"},
     },
     "requantize": {
         "arithmetic": {
@@ -169,7 +172,8 @@ INTEGER_AXES: dict[str, dict[str, Axis]] = {
         },
         "ties": {"low_first": "of equals the lowest flat index is pruned first", "high_first": "the highest flat index is"},
         "minimum": {"none": "all may be pruned", "one": "at least one entry is kept"},
-        "score": {"magnitude": "|w|", "signed": "w, sign and all", "square": "w w in the dtype of w, where small numbers underflow"},
+        "score": {"magnitude": "|w|", "signed": "w, sign and all",
+            "square": "w w in the dtype of w, where small numbers underflow"},
         "product": {"float64": "sparsity n in float64", "float32": "sparsity n in float32"},
     },
     "n_m_mask": {

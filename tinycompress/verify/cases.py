@@ -1,8 +1,8 @@
 """Which inputs become vectors: from many candidates the fewest that tell the conventions apart three times over.
 
 Two points are told apart by a case when their answers differ by more than both tolerances. The pairs that must part are: two
-options of one axis beside the default, and beside each profile; two profiles; and pairs drawn at random from the whole space. Cases are
-taken greedily until each pair that any candidate parts is parted THREE times.
+options of one axis beside the default, and beside each profile; two profiles; and pairs drawn at random from the whole space.
+Cases are taken greedily until each pair that any candidate parts is parted THREE times.
 
 Not here: the candidates themselves (cases_integers, cases_masks, cases_floats), files (vectors). Read next: vectors.
 """
@@ -130,7 +130,7 @@ def pairs_to_part(operation: str, drawn: int = 30) -> list[tuple[Point, Point]]:
     Source      this package
 
     >>> len(pairs_to_part("accuracy", 0))
-    3
+    6
     """
     names, origin, good = option_names(operation), default_point(operation), legal(operation)
 

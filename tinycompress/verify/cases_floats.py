@@ -54,7 +54,8 @@ def losses(rng: np.random.Generator) -> Iterator[Case]:
     'softmax'
     """
     for dtype in BOTH:
-        for rows, classes, t in ((1, 3, 1.0), (2, 3, 4.0), (2, 3, 2.0), (2, 2, 0.5), (3, 2, 3.0), (3, 2, 4.0), (1, 3, 2.0), (2, 2, 8.0)):
+        for rows, classes, t in ((1, 3, 1.0), (2, 3, 4.0), (2, 3, 2.0), (2, 2, 0.5), (3, 2, 3.0), (3, 2, 4.0), (1, 3, 2.0),
+            (2, 2, 8.0)):
             z, teacher = _eighths(rng, dtype, rows, classes), _eighths(rng, dtype, rows, classes)
             labels = rng.integers(0, classes, rows)
             note = f"{rows} rows, {classes} classes, T = {t:g}"
@@ -89,8 +90,10 @@ def classification(rng: np.random.Generator) -> Iterator[Case]:
     >>> next(classification(np.random.default_rng(0))).operation
     'accuracy'
     """
-    pairs = [([0, 0, 1], [0, 1, 1]), ([0, 0, 0, 1], [0, 0, 1, 2]), ([0, 1, 2, 2], [0, 2, 2, 2]), ([1], [1]), ([1], [0]), ([3, 3, 1], [1, 3, 7]),
-             ([0, 2, 2, 5], [2, 2, 0, 5]), ([1, 1, 1], [1, 1, 1]), ([0, 1, 1, 4, 4], [0, 0, 1, 1, 4]), ([2, 2, 3], [3, 3, 2])]  # fmt: skip
+    pairs = [([0, 0, 1], [0, 1, 1]), ([0, 0, 0, 1], [0, 0, 1, 2]), ([0, 1, 2, 2], [0, 2, 2, 2]), ([1], [1]), ([1], [0]),
+        ([3, 3, 1], [1, 3, 7]),
+             ([0, 2, 2, 5], [2, 2, 0, 5]), ([1, 1, 1], [1, 1, 1]), ([0, 1, 1, 4, 4], [0, 0, 1, 1, 4]),
+                 ([2, 2, 3], [3, 3, 2])]  # fmt: skip
     pairs += [(rng.integers(0, 4, 9).tolist(), rng.integers(0, 5, 9).tolist()) for _ in range(12)]
     for y, predicted in pairs:
         labels = np.array(y), np.array(predicted)
@@ -101,7 +104,8 @@ def classification(rng: np.random.Generator) -> Iterator[Case]:
     for y, scores, flag in (
         ([0, 1], [1, 2], "plain"), ([0, 1], [2, 2], "tie"), ([0, 1, 1, 0], [1, 1, 2, 0], "tie"), ([1, 1], [1, 2], "one class"),
         ([0, 0, 0], [1, 2, 2], "one class"), ([1], [0], "one class"), ([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], "tie"),
-        ([0, 1, 0, 1, 1], [3, 1, 2, 2, 5], "tie"), ([1, 0, 0], [0, 1, 2], "plain"), ([0], [5], "one class"), ([1, 1, 1], [0, 0, 0], "one class"),
+        ([0, 1, 0, 1, 1], [3, 1, 2, 2, 5], "tie"), ([1, 0, 0], [0, 1, 2], "plain"), ([0], [5], "one class"),
+        ([1, 1, 1], [0, 0, 0], "one class"),
         ([0, 1, 1], [4, 3, 5], "plain"), ([1, 0, 1, 0, 0], [2, 2, 1, 1, 0], "tie"),
     ):  # fmt: skip
         for dtype in BOTH:
@@ -117,15 +121,21 @@ def ranking(rng: np.random.Generator) -> Iterator[Case]:
     >>> next(ranking(np.random.default_rng(0))).operation
     'hit_rate'
     """
-    fixed = [
-        ([[3, 2, 1]], [[0, 1, 1]], 2, "plain"), ([[3, 2, 1, 0]], [[0, 1, 0, 1]], 3, "plain"), ([[1, 2, 3]], [[1, 0, 0]], 5, "k beyond"),
+    fixed: list[tuple[Any, Any, int, str]] = [
+        ([[3, 2, 1]], [[0, 1, 1]], 2, "plain"), ([[3, 2, 1, 0]], [[0, 1, 0, 1]], 3, "plain"),
+        ([[1, 2, 3]], [[1, 0, 0]], 5, "k beyond"),
         ([[3, 2, 1]], [[1, 1, 1]], 1, "plain"), ([[4, 3, 2, 1]], [[1, 1, 0, 1]], 2, "plain"), ([[2, 2]], [[1, 0]], 1, "tie"),
         ([[2, 2]], [[0, 1]], 1, "tie"), ([[2, 2, 2]], [[0, 1, 0]], 2, "tie"), ([[5, 2, 2, 1]], [[0, 0, 1, 1]], 2, "tie"),
-        ([[1, 1, 1, 1]], [[1, 0, 0, 1]], 3, "tie"), ([[3, 2], [1, 2]], [[0, 0], [0, 1]], 1, "empty row"), ([[2, 1]], [[0, 0]], 1, "empty row"),
-        ([[3, 2, 1], [3, 2, 1], [1, 2, 3]], [[0, 0, 0], [1, 0, 0], [1, 0, 0]], 2, "empty row"), ([[2, 1], [2, 1]], [[0, 1], [0, 0]], 2, "empty row"),
-        ([[4, 3, 2, 1]], [[3, 0, 2, 1]], 2, "graded"), ([[1, 2, 3, 4]], [[3, 0, 2, 1]], 4, "graded"), ([[3, 2, 1]], [[1, 3, 2]], 3, "graded"),
-        ([[3, 2, 1, 0, -1]], [[0, 2, 0, 0, 3]], 3, "graded"), ([[2, 2, 1]], [[1, 3, 2]], 2, "graded tie"), ([[2, 2, 2]], [[0, 2, 1]], 1, "graded tie"),
-        ([[1, 2, 3, 0]], [[0, 0, 1, 0]], 1, "plain"), ([[1, 2, 3, 0]], [[1, 1, 1, 1]], 3, "plain"), ([[7, 5, 3, 1, 0]], [[1, 0, 1, 0, 1]], 4, "plain"),
+        ([[1, 1, 1, 1]], [[1, 0, 0, 1]], 3, "tie"), ([[3, 2], [1, 2]], [[0, 0], [0, 1]], 1, "empty row"),
+        ([[2, 1]], [[0, 0]], 1, "empty row"),
+        ([[3, 2, 1], [3, 2, 1], [1, 2, 3]], [[0, 0, 0], [1, 0, 0], [1, 0, 0]], 2, "empty row"),
+        ([[2, 1], [2, 1]], [[0, 1], [0, 0]], 2, "empty row"),
+        ([[4, 3, 2, 1]], [[3, 0, 2, 1]], 2, "graded"), ([[1, 2, 3, 4]], [[3, 0, 2, 1]], 4, "graded"),
+        ([[3, 2, 1]], [[1, 3, 2]], 3, "graded"),
+        ([[3, 2, 1, 0, -1]], [[0, 2, 0, 0, 3]], 3, "graded"), ([[2, 2, 1]], [[1, 3, 2]], 2, "graded tie"),
+        ([[2, 2, 2]], [[0, 2, 1]], 1, "graded tie"),
+        ([[1, 2, 3, 0]], [[0, 0, 1, 0]], 1, "plain"), ([[1, 2, 3, 0]], [[1, 1, 1, 1]], 3, "plain"),
+        ([[7, 5, 3, 1, 0]], [[1, 0, 1, 0, 1]], 4, "plain"),
     ]  # fmt: skip
     for scores, relevance, k, flag in fixed:
         for dtype in BOTH:
@@ -140,4 +150,5 @@ def ranking(rng: np.random.Generator) -> Iterator[Case]:
         relevance[:, 0] = 1
         for name in ("hit_rate", "ndcg"):
             yield Case(name, (scores, relevance, int(rng.integers(1, length + 1))), "drawn", ("drawn",))
-        yield Case("ndcg", (scores[:1], relevance[:1] * rng.integers(1, 4, (1, length)), int(rng.integers(1, length + 1))), "drawn", ("graded",))
+        yield Case("ndcg", (scores[:1], relevance[:1] * rng.integers(1, 4, (1, length)), int(rng.integers(1, length + 1))),
+            "drawn", ("graded",))

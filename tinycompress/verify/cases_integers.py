@@ -1,7 +1,8 @@
-"""Inputs that hurt, for the operations with exact answers: ties, neighbours of ties, range ends, infinities, counts, ragged groups.
+"""Inputs that hurt, for the operations with exact answers: ties, neighbours of ties, range ends, infinities, counts, ragged
+groups.
 
-Each case is small and hunts few axes, so that what it tells is easy to say. Random draws come from a seeded generator and only fill
-in what no one would write by hand: values within an ulp of a tie, where scale times reciprocal and quotient part.
+Each case is small and hunts few axes, so that what it tells is easy to say. Random draws come from a seeded generator and only
+fill in what no one would write by hand: values within an ulp of a tie, where scale times reciprocal and quotient part.
 
 Letters     x values, s scale, z zero_point, q codes, w weights
 Not here: what the right answers are (oracle), which cases are kept (cases). Read next: cases_floats.
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-F = np.float32
+F: Any = np.float32
 S8, U8, N8, S4, U16 = (-128, 127), (0, 255), (-127, 127), (-8, 7), (0, 65535)
 
 
@@ -50,8 +51,9 @@ def near_ties(rng: np.random.Generator, s: float, z: int, low: int, high: int, c
     ways = [x / s32, x * inverse, wide / float(s32), wide / s64, wide * (1 / float(s32)), x * F(1 / s64), F(wide / s64)]
     codes = [np.rint(v) + z for v in ways] + [np.rint(v + v.dtype.type(z)) for v in ways]
     codes.append(np.rint(F(wide * float(inverse) + z)))
-    parted = np.ptp(np.array([c.astype(np.float64) for c in codes]), axis=0) > 0
-    return x[parted]
+    parted: Array = np.ptp(np.array([c.astype(np.float64) for c in codes]), axis=0) > 0
+    found: Array = x[parted]
+    return found
 
 
 def _quantizer_inputs(rng: np.random.Generator) -> Iterator[tuple[list[float], float, int, tuple[int, int], str, str]]:
@@ -111,16 +113,18 @@ def quantizers(rng: np.random.Generator) -> Iterator[Case]:
         if not (flag == "near tie" and rng.integers(0, 2)):
             yield Case("fake_quantize", (array, s, z, *ends), comment, (flag,))
             yield Case("fake_quantize_backward", (F([2, -3, 5, 7][: len(x)]), array, s, z, *ends), comment, (flag,))
-    x, s, z = F([[0.5, 1.5], [0.75, -200]]), F([1, 0.5]), np.array([0, 3], np.int32)
+    rows, scales, zeros = F([[0.5, 1.5], [0.75, -200]]), F([1, 0.5]), np.array([0, 3], np.int32)
     for name, lead in (("quantize", ()), ("fake_quantize", ()), ("fake_quantize_backward", (F([[1, 2], [3, 4]]),))):
-        yield Case(name, (*lead, x, s, z, *S8), "a scale and a zero point per row", ("axis",), 0)
-        yield Case(name, (*lead, x, s, 1, *S8), "a scale per row, one zero point", ("axis",), 0)
+        yield Case(name, (*lead, rows, scales, zeros, *S8), "a scale and a zero point per row", ("axis",), 0)
+        yield Case(name, (*lead, rows, scales, 1, *S8), "a scale per row, one zero point", ("axis",), 0)
         yield Case(name, (*[F(np.zeros((0,)))] * (1 + len(lead)), 0.5, 0, *S8), "no entries", ("empty",))
         yield Case(name, (*[np.array(0.75, F)] * (1 + len(lead)), 0.5, 1, *S8), "no dimensions", ("scalar",))
-    for edge, s in ((127.49, 1.0), (127.5, 1.0), (-128.5, 1.0), (-128.51, 1.0), (126.6, 1.0), (-127.7, 1.0), (63.74, 0.5), (-63.99, 0.5)):
+    for edge, s in ((127.49, 1.0), (127.5, 1.0), (-128.5, 1.0), (-128.51, 1.0), (126.6, 1.0), (-127.7, 1.0), (63.74, 0.5),
+        (-63.99, 0.5)):
         for z in (0, 1, -3):
             x = F([edge - z * s, (edge + 0.01) - z * s])
-            yield Case("fake_quantize_backward", (F([2, -3]), x, s, z, *S8), "at the ends: is the rounded code in range?", ("range",))
+            yield Case("fake_quantize_backward", (F([2, -3]), x, s, z, *S8), "at the ends: is the rounded code in range?",
+                ("range",))
     for draw in range(400):
         s, (ends, z) = float(rng.integers(3, 4000)) / 997, ((S8, 3), (U8, 28), (S4, 1), (S8, 0))[draw % 4]
         beyond = 0.5 if draw % 3 else 0.0  # the ends of the rounded code, or of the number itself
@@ -163,11 +167,15 @@ def qparams(rng: np.random.Generator) -> Iterator[Case]:
     'symmetric_qparams'
     """
     lists: list[tuple[list[float], str]] = [
-        ([], "empty"), ([0.0, 0.0], "zero"), ([0.0], "zero"), ([0.0, -0.0, 0.0], "zero"), ([3.0], "one entry"), ([-3.0], "one entry"),
-        ([1.0, 2.0], "one-sided"), ([-2.0, -1.0], "one-sided"), ([5.0, 5.0], "constant"), ([-5.0], "constant"), ([-1.0, 2.0], "plain"),
+        ([], "empty"), ([0.0, 0.0], "zero"), ([0.0], "zero"), ([0.0, -0.0, 0.0], "zero"), ([3.0], "one entry"),
+        ([-3.0], "one entry"),
+        ([1.0, 2.0], "one-sided"), ([-2.0, -1.0], "one-sided"), ([5.0, 5.0], "constant"), ([-5.0], "constant"),
+        ([-1.0, 2.0], "plain"),
         ([-3.0, 2.0], "plain"), ([-127.5, 127.5], "symmetric"), ([-128.0, 127.0], "whole codes"), ([0.0, 255.0], "whole codes"),
-        ([1e-10, -3e-10], "tiny"), ([1e-9, 2e-9], "tiny"), ([1e-38, -2e-38], "tiny"), ([1e5, -3.0], "outlier"), ([-0.5, 254.5], "tie"),
-        ([-0.49999997, 254.5], "below"), ([-1.5, 253.5], "tie"), ([-2.5, 252.5], "tie"), ([-0.75, 126.75], "tie"), ([10.0, 20.0, 30.0], "one-sided"),
+        ([1e-10, -3e-10], "tiny"), ([1e-9, 2e-9], "tiny"), ([1e-38, -2e-38], "tiny"), ([1e5, -3.0], "outlier"),
+        ([-0.5, 254.5], "tie"),
+        ([-0.49999997, 254.5], "below"), ([-1.5, 253.5], "tie"), ([-2.5, 252.5], "tie"), ([-0.75, 126.75], "tie"),
+        ([10.0, 20.0, 30.0], "one-sided"),
     ]  # fmt: skip
     for x, flag in lists:
         for bits in (8, 4) if flag in ("plain", "one-sided", "zero", "constant", "empty") else (8,):

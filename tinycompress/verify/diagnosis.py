@@ -1,10 +1,12 @@
 """Which rules does it follow? The points of the space that explain every answer, or the honest word that none does.
 
-The vectors are asked first, then sweeps and fresh inputs, then whatever parts the points that are still standing. An axis is named only
-where all standing points agree on it. Where no point stands nothing is claimed: the nearest one is shown with what contradicts it.
+The vectors are asked first, then sweeps and fresh inputs, then whatever parts the points that are still standing. An axis is
+named only where all standing points agree on it. Where no point stands nothing is claimed: the nearest one is shown with what
+contradicts it.
 
 Not here: asking and judging (evidence), words (diagnosing). Read next: diagnosing.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -156,7 +158,8 @@ def _conclude(operation: str, seen: list[Seen], standing: Points, unasked: Seque
     if deciding is not None:
         note = f"{open_axes}: this input would decide, and it was not answered: {deciding.request}"
     return Finding(
-        operation, "explained" if deciding is None else "several", left, answers, answers, find_witnesses(operation, seen, standing),
+        operation, "explained" if deciding is None else "several", left, answers, answers,
+            find_witnesses(operation, seen, standing),
         tuple(name for name, count in distance if count == 0), tuple(pair for pair in distance if pair[1])[:3], note=note,
     )  # fmt: skip
 

@@ -1,20 +1,23 @@
 """What an implementation was seen to do: questions, replies, and the points of the space that each reply leaves standing.
 
-Beside the vectors it is asked a sweep (65 entries and shorter ones: eighths of a step, all ties, whole codes, so that a slip in the
-last lanes of a loop shows) and fresh inputs that no file holds. Everything is asked twice, in two orders.
+Beside the vectors it is asked a sweep (65 entries and shorter ones: eighths of a step, all ties, whole codes, so that a slip in
+the last lanes of a loop shows) and fresh inputs that no file holds. Everything is asked twice, in two orders.
 
 Not here: what follows from it (diagnosis). Read next: diagnosis.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinycompress.verify.adapters import Adapter, Reply, Request
 from tinycompress.verify.axes import Points, legal
-from tinycompress.verify.cases import Case, candidates, differ, identify
+from tinycompress.verify.cases import candidates, differ, identify
+from tinycompress.verify.cases_integers import Case
 from tinycompress.verify.judging import Question, judge
 from tinycompress.verify.operations import read_answer
 from tinycompress.verify.running import ask_twice
@@ -52,7 +55,9 @@ def observe(adapter: Adapter, questions: Sequence[Question], limit: float = 5.0,
     1
     """
     seen = []
-    for question, (first, second) in zip(questions, ask_twice(adapter, [q.request for q in questions], limit, isolate), strict=True):
+    for question, (first, second) in zip(
+        questions, ask_twice(adapter, [q.request for q in questions], limit, isolate), strict=True
+    ):
         if first.status in ("unsupported", "not-run"):
             continue
         outcome, points = judge(question, first, legal(question.request.operation))
@@ -82,7 +87,8 @@ def sweeps(operation: str) -> list[Case]:
     >>> [case.arguments[0].size for case in sweeps("dequantize")]
     [256, 31]
     """
-    f, ends = np.float32, (-128, 127)
+    f: Any = np.float32
+    ends = (-128, 127)
     eighths, ties = f(np.arange(-32, 33)[::-1] / 8 + 0.5), f(np.arange(-32, 33) + 0.5)
     made: list[Case] = []
     if operation in ("quantize", "fake_quantize", "fake_quantize_backward"):
@@ -94,7 +100,11 @@ def sweeps(operation: str) -> list[Case]:
         made = [Case(operation, (np.arange(-128, 128).astype(np.int8), 0.1, 7), "sweep"),
                 Case(operation, (np.arange(31).astype(np.uint8), 0.3, 13), "sweep")]  # fmt: skip
     if operation == "requantize":
-        for acc, m, z in ((np.arange(-32, 33)[::-1] * 4 + 4, 0.125, 0), (np.arange(-15, 16) * 2 + 1, 0.5, 3), (np.arange(7) * 2 + 1, 0.25, 0)):
+        for acc, m, z in (
+            (np.arange(-32, 33)[::-1] * 4 + 4, 0.125, 0),
+            (np.arange(-15, 16) * 2 + 1, 0.5, 3),
+            (np.arange(7) * 2 + 1, 0.25, 0),
+        ):
             made.append(Case(operation, (acc.astype(np.int32), m, z, *ends), "sweep"))
     return made
 
@@ -126,5 +136,7 @@ def as_questions(cases: Sequence[Case], standing: Points, parting: bool = False)
     for number, case in enumerate(cases):
         found = table(case.operation, case.arguments, case.axis, standing)
         if not parting or any(differ(found.answers[0], other) for other in found.answers[1:]):
-            made.append(Question(f"{case.comment}-{number}", Request(case.operation, case.arguments, case.axis), found, case.comment))
+            made.append(
+                Question(f"{case.comment}-{number}", Request(case.operation, case.arguments, case.axis), found, case.comment)
+            )
     return made

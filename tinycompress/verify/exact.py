@@ -1,11 +1,12 @@
 """Exact numbers, and how a float format rounds them: the ground that the oracle stands on.
 
-A number is a Fraction; infinities and NaN are Python floats. A float operation is the exact result, rounded once. Signed zeros are
-not told apart: no operation of the kit answers differently for them. Logarithms and exponentials are decimals of 60 digits.
+A number is a Fraction; infinities and NaN are Python floats. A float operation is the exact result, rounded once. Signed zeros
+are not told apart: no operation of the kit answers differently for them. Logarithms and exponentials are decimals of 60 digits.
 
 Letters     p precision in bits, e exponent, v an exact value
 Not here: any operation of the kit (oracle_grids, oracle_masks, oracle_losses, oracle_metrics). Read next: oracle_grids.
 """
+
 from __future__ import annotations
 
 import decimal

@@ -1,10 +1,12 @@
 """The files of vectors, made from the exact oracle: `python -m tinycompress.verify.generate FOLDER`.
 
-Without --choose the inputs that were chosen before are kept, so that the files come out byte for byte the same wherever they are made.
-With --choose the choice is made anew from all candidates; an id is a digest of its input, so none is ever used for another.
+Without --choose the inputs that were chosen before are kept, so that the files come out byte for byte the same wherever they
+are made. With --choose the choice is made anew from all candidates; an id is a digest of its input, so none is ever used for
+another.
 
 Not here: the form of a test (vectors), the choice (cases). Read next: own.
 """
+
 from __future__ import annotations
 
 import json
@@ -14,7 +16,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinycompress.verify.cases import Case, candidates, choose, identify
+from tinycompress.verify.cases import candidates, choose, identify
+from tinycompress.verify.cases_integers import Case
 from tinycompress.verify.operations import OPERATIONS
 from tinycompress.verify.oracle import Answer
 from tinycompress.verify.tables import Table, table
@@ -60,7 +63,8 @@ def spoil(test: Vector) -> Vector:
     entry[...] = ~entry if first.dtype == bool else entry + 1
     wrong = Answer((first, *right.values[1:]), right.tol)
     found = Table((), np.array(0, np.int16), (wrong,))
-    return replace(test, id=f"canary-{test.id}", table=found, flags=("canary",), comment="wrong on purpose: a runner that passes this "
+    return replace(test, id=f"canary-{test.id}", table=found, flags=("canary",),
+        comment="wrong on purpose: a runner that passes this "
                    "compares nothing", expect={"tinycompress": (0,)})  # fmt: skip
 
 

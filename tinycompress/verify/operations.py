@@ -10,6 +10,7 @@ How answers are compared
 
 Not here: what the right answer is (oracle), and who asks (running). Read next: axes.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -73,7 +74,11 @@ def _short(value: Any) -> str:
 
 
 _GRID: tuple[tuple[str, Kind], ...] = (("scale", "scale"), ("zero_point", "zero"), ("qmin", "int"), ("qmax", "int"))
-_KD: tuple[tuple[str, Kind], ...] = (("student_logits", "float array"), ("teacher_logits", "float array"), ("temperature", "number"))
+_KD: tuple[tuple[str, Kind], ...] = (
+    ("student_logits", "float array"),
+    ("teacher_logits", "float array"),
+    ("temperature", "number"),
+)
 _LABELS: tuple[tuple[str, Kind], ...] = (("y_true", "int array"), ("y_pred", "int array"))
 _AVERAGED: tuple[tuple[str, Kind], ...] = (*_LABELS, ("average", "text"))
 _LISTS: tuple[tuple[str, Kind], ...] = (("scores", "float array"), ("relevance", "float array"), ("k", "int"))

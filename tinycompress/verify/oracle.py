@@ -1,13 +1,14 @@
 """The exact oracle: what any point of the space answers to any input.
 
-Slow and obvious: fractions, decimals of 60 digits, Python integers, written from the sentences of the axes. It calls nothing of the
-package outside this folder: the package is one implementation under test.
+Slow and obvious: fractions, decimals of 60 digits, Python integers, written from the sentences of the axes. It calls nothing of
+the package outside this folder: the package is one implementation under test.
 
 Bound       exact operations have no tolerance; the others carry a bound per element from the unit roundoff of the input's dtype
 
 Not here: the formulas (oracle_grids, oracle_scales, oracle_masks, oracle_layers, oracle_losses, oracle_metrics).
 Read next: tables.
 """
+
 from __future__ import annotations
 
 import decimal
@@ -46,11 +47,12 @@ def _floats(values: list[Any]) -> list[float]:
 
 
 def _entry(name: str) -> Callable[..., Any]:
-    return {
+    found: dict[str, Callable[..., Any]] = {
         "quantize": oracle_grids.code, "dequantize": oracle_grids.dequantize, "fake_quantize": oracle_grids.fake_quantize,
         "fake_quantize_backward": lambda pick, dy, *rest: dy if oracle_scales.passes(pick, *rest) else 0.0,
         "requantize": oracle_scales.requantize, "adam_step": oracle_layers.adam_step,
-    }[name]  # fmt: skip
+    }  # fmt: skip
+    return found[name]
 
 
 def single_precision(arguments: Sequence[Any]) -> bool:
@@ -80,7 +82,7 @@ def entries(operation: str, arguments: Sequence[Any], axis: int | None = None) -
     """
     op = get_operation(operation)
     lanes = [np.asarray(a) for (n, _), a in zip(op.arguments, arguments, strict=True) if n in op.lanes]
-    shape, extra = lanes[0].shape, ()
+    shape, extra = lanes[0].shape, tuple[Any, ...]()
     flat = []
     for (_, kind), a in zip(op.arguments, arguments, strict=True):
         value = np.asarray(a)
@@ -98,7 +100,7 @@ def entries(operation: str, arguments: Sequence[Any], axis: int | None = None) -
 def _whole(name: str, pick: Pick, a: Sequence[Any]) -> Parts:
     """The answers of an operation that looks at all of its input at once."""
     u = unit_roundoff(single_precision(a))
-    lists = [v.tolist() if isinstance(v, np.ndarray) else v for v in a]
+    lists: Any = [v.tolist() if isinstance(v, np.ndarray) else v for v in a]
     first = np.asarray(a[0])
     if name == "symmetric_qparams":
         return [([oracle_scales.symmetric_scale(pick, first.ravel().tolist(), a[1])], ())]
@@ -119,12 +121,14 @@ def _whole(name: str, pick: Pick, a: Sequence[Any]) -> Parts:
     if name == "n_m_mask":
         return [(oracle_masks.n_m_mask(pick, first.ravel().tolist(), first.shape, a[1], a[2]), first.shape)]
     if name == "linear":
-        return [(oracle_layers.linear(pick, *lists, u=u), (len(first), len(lists[2])))]
+        return [(oracle_layers.linear(pick, lists[0], lists[1], lists[2], u), (len(first), len(lists[2])))]
     if name == "linear_backward":
         shapes = np.asarray(a[1]).shape, np.asarray(a[2]).shape, first.shape[1:]
-        return list(zip(oracle_layers.linear_backward(pick, *lists, outputs=first.shape[1], u=u), shapes, strict=True))
+        return list(
+            zip(oracle_layers.linear_backward(pick, lists[0], lists[1], lists[2], first.shape[1], u), shapes, strict=True)
+        )
     if name == "softmax":
-        return [(oracle_losses.softmax(pick, *lists, u=u), first.shape)]
+        return [(oracle_losses.softmax(pick, lists[0], lists[1], u), first.shape)]
     if name in ("cross_entropy", "cross_entropy_backward"):
         made = getattr(oracle_losses, name)(pick, *lists, u=u)
         return [([made], ()) if name == "cross_entropy" else (made, first.shape)]

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from tinycompress.verify.exact import INF, NAN, Number, add, divide, finite, fl32, fl64, from_float, multiply
+from tinycompress.verify.exact import NAN, Number, add, divide, finite, fl32, fl64, from_float, multiply
 
 Pick = Callable[[str], str]
 HALF = Fraction(1, 2)
@@ -181,6 +181,7 @@ def saturate_by(pick: Pick, rounded: Number, behind: int, low: int, high: int) -
     """Return a code in range for a rounded value that is outside, plus what is added behind the rounding.
 
     Shapes      takes none
+    Raises      Undefined where the point says nothing about such an input
     Source      the sentences of SATURATION
 
     >>> saturate_by(lambda axis: "wrap", Fraction(130), 0, -128, 127), saturate_by(lambda axis: "int32_first", INF, 5, -128, 127)
@@ -203,6 +204,7 @@ def value(pick: Pick, q: int, s: Fraction, z: int, fl: Callable[[Number], Number
     """Return the value that a code stands for.
 
     Shapes      takes none
+    Raises      Undefined where the point says nothing about such an input
     Source      the sentences of ORDER
 
     >>> float(value(lambda axis: "difference", 3, Fraction(1, 2), 1))

@@ -31,7 +31,7 @@ def dot(a: Sequence[float], b: Sequence[float], u: float, extra: float = 0.0, sh
     """
     terms = [Fraction(x) * Fraction(y) for x, y in zip(a, b, strict=True)] + [Fraction(extra)]
     bound = 2 * (len(terms) + 2) * u * float(sum(map(abs, terms)) / share)
-    return sum(terms) / share, bound + len(terms) * SMALLEST[u]
+    return sum(terms, Fraction(0)) / share, bound + len(terms) * SMALLEST[u]
 
 
 def linear(pick: Pick, x: Matrix, w: Matrix, b: Sequence[float], u: float) -> list[Bounded]:
@@ -100,6 +100,7 @@ def adam_step(
     """Return p, m, v of one entry after a step; hyper = (lr, beta1, beta2, eps).
 
     Shapes      takes numbers
+    Raises      Undefined where the point says nothing about such an input
     Source      Kingma and Ba 2015, algorithm 1; the sentences of FLOAT_AXES["adam_step"]
 
     >>> from tinycompress.verify.axes import default_point

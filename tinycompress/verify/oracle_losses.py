@@ -7,6 +7,7 @@ Bound       with a = z / T, A = max |a| of a row and C classes, a computed log p
 Letters     z logits, T temperature, p probabilities, l log p, N rows, C classes, u unit roundoff
 Not here: layers (oracle_layers), metrics (oracle_metrics). Read next: oracle_metrics.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -59,8 +60,8 @@ def softmax(pick: Pick, z: Matrix, temperature: float, u: float) -> list[Bounded
     factor = {"divide": decimals().divide(Decimal(1), t), "multiply": t, "ignored": Decimal(1)}[rule]
     axis = pick("axis")
     rows = [[v for row in z for v in row]] if axis == "all" else z
-    l, errors = _lines(rows, factor, u, axis == "first")
-    return [(exp(v), 2 * float(exp(v)) * e + SMALLEST[u]) for row, e in zip(l, errors, strict=True) for v in row]
+    logs, errors = _lines(rows, factor, u, axis == "first")
+    return [(exp(v), 2 * float(exp(v)) * e + SMALLEST[u]) for row, e in zip(logs, errors, strict=True) for v in row]
 
 
 def cross_entropy(pick: Pick, z: Matrix, labels: Sequence[int], u: float) -> Bounded:
@@ -73,11 +74,11 @@ def cross_entropy(pick: Pick, z: Matrix, labels: Sequence[int], u: float) -> Bou
     >>> round(float(cross_entropy(default_point("cross_entropy").__getitem__, [[0.0, 0.0]], [1], 2.0**-53)[0]), 6)
     0.693147
     """
-    l, errors = _lines(z, Decimal(1), u, pick("axis") == "rows")
+    logs, errors = _lines(z, Decimal(1), u, pick("axis") == "rows")
     share = _share(pick, len(z), len(z[0]))
     if pick("base") == "two":
         share *= log(Decimal(2))
-    picked = [row[y] for row, y in zip(l, labels, strict=True)]
+    picked = [row[y] for row, y in zip(logs, labels, strict=True)]
     bound = sum(e + float(-v) * u * (len(z) + 8) for v, e in zip(picked, errors, strict=True))
     sign = -1 if pick("sign") == "positive" else 1
     return decimals().divide(sign * total(picked), share), 2 * bound / float(share)
@@ -100,11 +101,11 @@ def cross_entropy_backward(pick: Pick, z: Matrix, labels: Sequence[int], u: floa
     >>> [float(d) for d, _ in cross_entropy_backward(pick, [[0.0, 0.0]], [1], 2.0**-53)]
     [0.5, -0.5]
     """
-    l, errors = _lines(z, Decimal(1), u, pick("axis") == "rows")
+    logs, errors = _lines(z, Decimal(1), u, pick("axis") == "rows")
     share, target = _share(pick, len(z), len(z[0])), pick("target")
     sign = -1 if target == "negated" else 1
-    answers = []
-    for row, y, e in zip(l, labels, errors, strict=True):
+    answers: list[Bounded] = []
+    for row, y, e in zip(logs, labels, errors, strict=True):
         for j, v in enumerate(row):
             p, one = exp(v), int(j == y and target != "missing")
             bound = (float(p) * (e + 8 * u) + 8 * u * one) * 2 / float(share) + SMALLEST[u]
@@ -179,7 +180,7 @@ def kd_loss_backward(pick: Pick, z_s: Matrix | Sequence[float], z_t: Matrix | Se
     student, teacher = (_two(pick, z_s), _two(pick, z_t)) if binary else (z_s, z_t)  # type: ignore[arg-type]
     (l_s, e_s), (l_t, e_t) = _lines(student, f_s, u, False), _lines(teacher, f_t, u, False)  # type: ignore[arg-type]
     scale = c.divide(c.multiply(factor, f_s), _share(pick, len(z_s), 0 if binary else len(l_s[0])))
-    reverse, answers = pick("direction") == "reverse", []
+    reverse, answers = pick("direction") == "reverse", list[Bounded]()
     for s, t, ds, dt in zip(l_s, l_t, e_s, e_t, strict=True):
         p, q = [exp(a) for a in s], [exp(b) for b in t]
         kl = total([c.multiply(x, c.subtract(a, b)) for x, a, b in zip(p, s, t, strict=True)])

@@ -5,6 +5,7 @@ Bound       a metric is at most 1 (DCG: the sum of its gains): u (16 + 4 n) time
 Letters     y labels, tp true positives, L list length, k how many count, g gain, d discount, u unit roundoff
 Not here: losses (oracle_losses). Read next: oracle.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -28,6 +29,7 @@ def accuracy(pick: Pick, y: Sequence[int], predicted: Sequence[int]) -> Bounded:
     """Return the share of rows that agree.
 
     Shapes      takes lists
+    Raises      Undefined where the point says nothing about such an input
     Source      the sentences of FLOAT_AXES["accuracy"]
 
     >>> from tinycompress.verify.axes import default_point
@@ -45,6 +47,7 @@ def averaged(pick: Pick, measure: str, y: Sequence[int], predicted: Sequence[int
     """Return precision, recall or f1, averaged micro, macro or weighted.
 
     Shapes      takes lists
+    Raises      Undefined where the point says nothing about such an input
     Source      the sentences of FLOAT_AXES["f1"]
 
     >>> from tinycompress.verify.axes import default_point
@@ -102,7 +105,9 @@ def _average(pick: Pick, measure: str, tp: list[int], chosen: list[int], support
         else:
             rates = [Fraction(rule == "one") if r is None else r for r in rates]
     below = sum(weights)
-    return sum((w * (r or Fraction(0)) for r, w in zip(rates, weights, strict=True)), Fraction(0)) / below if below else Fraction(0)
+    return (
+        sum((w * (r or Fraction(0)) for r, w in zip(rates, weights, strict=True)), Fraction(0)) / below if below else Fraction(0)
+    )
 
 
 def auc(pick: Pick, y: Sequence[int], scores: Sequence[float], u: float) -> Bounded:
@@ -154,7 +159,9 @@ def _mean(pick: Pick, rows: list[Bounded | None]) -> Bounded:
     c, kept = decimals(), [r for r in rows if r]
     values = [v if isinstance(v, Decimal) else c.divide(Decimal(v.numerator), Decimal(v.denominator)) for v, _ in kept]
     size = sum(float(abs(v)) for v in values) / len(kept)
-    return c.divide(sum(values, Decimal(0)), Decimal(len(kept))), sum(b for _, b in kept) / len(kept) + _bound(len(kept), 2.0**-53, size)
+    return c.divide(sum(values, Decimal(0)), Decimal(len(kept))), sum(b for _, b in kept) / len(kept) + _bound(
+        len(kept), 2.0**-53, size
+    )
 
 
 def hit_rate(pick: Pick, scores: Sequence[Sequence[float]], relevance: Sequence[Sequence[float]], k: int, u: float) -> Bounded:
@@ -167,7 +174,7 @@ def hit_rate(pick: Pick, scores: Sequence[Sequence[float]], relevance: Sequence[
     >>> float(hit_rate(default_point("hit_rate").__getitem__, [[2.0, 2.0]], [[1, 0]], 1, 2.0**-53)[0])
     0.5
     """
-    rule, rows = pick("relevant"), []
+    rule, rows = pick("relevant"), list[Bounded | None]()
     for row, worth in zip(scores, relevance, strict=True):
         good = [v > 0 if rule == "positive" else v >= 1 for v in worth]
         if not any(good):
@@ -194,21 +201,21 @@ def ndcg(pick: Pick, scores: Sequence[Sequence[float]], relevance: Sequence[Sequ
     """Return the mean over rows of DCG over the best possible DCG.
 
     Shapes      scores, relevance (N, L)
+    Raises      Undefined where the point says nothing about such an input
     Source      Jarvelin and Kekalainen 2002; McSherry and Najork 2008 (ties); the sentences of FLOAT_AXES["ndcg"]
 
     >>> from tinycompress.verify.axes import default_point
     >>> float(ndcg(default_point("ndcg").__getitem__, [[2.0, 1.0]], [[1, 0]], 2, 2.0**-53)[0])
     1.0
     """
-    rows = []
+    rows: list[Bounded | None] = []
     for row, worth in zip(scores, relevance, strict=True):
         if not any(worth):
             rows.append(None)
             continue
         graded = any(v not in (0, 1) for v in worth)
         rule = pick("gain") if graded else "linear"
-        gains = [Fraction(2) ** int(v) - 1 if rule == "exponential" else Fraction(v > 0) if rule == "binary" else Fraction(v)
-                 for v in worth]  # fmt: skip
+        gains = [_gain(rule, v) for v in worth]
         if rule == "exponential" and any(v != int(v) for v in worth):
             raise Undefined
         ranked, first = _ranked(pick, row), min(k, len(row))
@@ -239,8 +246,14 @@ def _normalized(pick: Pick, got: Decimal, gains: list[Fraction], taken: list[int
     if ideal == "none":
         return got, _bound(2 * len(gains), u, float(got) + 1)
     pool = sorted((gains[i] for i in taken) if ideal == "retrieved" else gains, reverse=True)
-    best = sum((_decimal(g) * _discount(pick, i + 1) for i, g in enumerate(pool if ideal == "whole_row" else pool[:first])), Decimal(0))
+    best = sum(
+        (_decimal(g) * _discount(pick, i + 1) for i, g in enumerate(pool if ideal == "whole_row" else pool[:first])), Decimal(0)
+    )
     return (decimals().divide(got, best) if best else Decimal(0)), _bound(2 * len(gains), u)
+
+
+def _gain(rule: str, v: float) -> Fraction:
+    return Fraction(2) ** int(v) - 1 if rule == "exponential" else Fraction(v > 0) if rule == "binary" else Fraction(v)
 
 
 def _discount(pick: Pick, rank: int) -> Decimal:

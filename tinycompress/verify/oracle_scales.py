@@ -5,6 +5,7 @@ As in oracle_grids, `pick` answers an axis with an option, and is asked only whe
 Letters     x values, s scale, z zero_point, b bits, m multiplier, acc an exact int32 sum
 Not here: codes and values (oracle_grids), masks, packing, products of integers (oracle_masks). Read next: oracle_masks.
 """
+
 from __future__ import annotations
 
 import math
@@ -13,7 +14,15 @@ from fractions import Fraction
 
 from tinycompress.verify.exact import Number, add, divide, fl32, fl64, from_float
 from tinycompress.verify.oracle_grids import (
-    ROUND, Pick, Refused, Undefined, clamp, round_by, saturate_by, scale_by, scaled,
+    ROUND,
+    Pick,
+    Refused,
+    Undefined,
+    clamp,
+    round_by,
+    saturate_by,
+    scale_by,
+    scaled,
 )  # fmt: skip
 
 EPSILON, TINY = Fraction(1, 2**23), Fraction(1, 2**126)
@@ -40,7 +49,7 @@ def passes(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> 
         return mask == "everywhere"
     s, number = scale_by(pick, scale), from_float(x)
     if mask == "absmax":
-        return abs(number) <= fl32(qmax * s)
+        return isinstance(number, Fraction) and abs(number) <= fl32(qmax * s)
     v, behind, fl = scaled(pick, number, s, z)
     q = add(v if mask == "unrounded" else round_by(pick, v, fl), Fraction(behind))
     return bool(qmin < q < qmax) if mask == "strict" else bool(qmin <= q <= qmax)
@@ -65,7 +74,8 @@ def symmetric_scale(pick: Pick, x: Sequence[float], bits: int) -> Number:
             s = max(fl32(min(values) / -half), fl32(max(values) / (half - 1)))
         else:
             peak = max(map(abs, values)) if max(map(abs, values)) == max(values) or pick("peak") == "absolute" else max(values)
-            s = fl32(peak / {"qmax": half - 1, "half_range": half - Fraction(1, 2), "minus_qmin": half}[divisor])
+            below = {"qmax": Fraction(half - 1), "half_range": half - Fraction(1, 2), "minus_qmin": Fraction(half)}
+            s = fl32(peak / below[divisor])
     if s == 0:
         return {"one": Fraction(1), "zero": Fraction(0), "epsilon": EPSILON, "tiny": TINY}[pick("degenerate")]
     floor = {"epsilon": EPSILON, "tiny": TINY}.get(pick("degenerate"), s) if s < EPSILON else s
@@ -76,6 +86,7 @@ def asymmetric_scale(pick: Pick, x: Sequence[float], bits: int) -> tuple[Number,
     """Return scale and zero point of an asymmetric grid over all of x.
 
     Shapes      takes none
+    Raises      Undefined where the point says nothing about such an input
     Source      the sentences of INTEGER_AXES["asymmetric_qparams"]
 
     >>> from tinycompress.verify.axes import default_point

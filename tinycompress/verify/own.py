@@ -12,8 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from tinycompress import (
-    binary_distillation, classification, grids, integer, losses, ops, optimizers, packing, patterns, probabilities, pruning,
-    quantization, ranking, requantization, retrieval, soft_targets,
+    binary_distillation,
+    classification,
+    grids,
+    integer,
+    losses,
+    ops,
+    optimizers,
+    packing,
+    patterns,
+    probabilities,
+    pruning,
+    quantization,
+    ranking,
+    requantization,
+    retrieval,
+    soft_targets,
 )  # fmt: skip
 
 Array = npt.NDArray[Any]

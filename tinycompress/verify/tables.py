@@ -1,10 +1,11 @@
 """What every point of the space answers to one input, and which axes the input speaks about.
 
-The oracle asks for an option only where it makes a difference. Following every branch of those questions covers the whole product of
-axes in a few evaluations, and leaves a table over the axes that this input can tell apart.
+The oracle asks for an option only where it makes a difference. Following every branch of those questions covers the whole
+product of axes in a few evaluations, and leaves a table over the axes that this input can tell apart.
 
 Not here: the answers themselves (oracle), files of them (vectors). Read next: cases.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence

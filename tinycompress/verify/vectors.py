@@ -1,10 +1,11 @@
 """Vectors as text: one test as an object of JSON, or as one line of words that `scanf` reads; and back.
 
-A test holds its input, the distinct answers that the space of conventions gives, which point gives which answer, and for each named
-profile the answers that it allows. INTERPRETING.md beside the files is normative; schema.json describes the JSON.
+A test holds its input, the distinct answers that the space of conventions gives, which point gives which answer, and for each
+named profile the answers that it allows. INTERPRETING.md beside the files is normative; schema.json describes the JSON.
 
 Not here: which inputs (cases), the files themselves (generate), judging an answer (judging). Read next: questions.
 """
+
 from __future__ import annotations
 
 import json
@@ -79,7 +80,10 @@ def to_object(test: Vector) -> dict[str, Any]:
 def _answer_object(answer: Answer) -> dict[str, Any]:
     if answer.refused or answer.undefined:
         return {"refuse": True} if answer.refused else {"any": True}
-    return {"ok": [wire.to_json(v) for v in answer.values], "tol": [None if t is None else wire.to_json(t)["data"] for t in answer.tol]}
+    return {
+        "ok": [wire.to_json(v) for v in answer.values],
+        "tol": [None if t is None else wire.to_json(t)["data"] for t in answer.tol],
+    }
 
 
 def from_object(operation: str, item: dict[str, Any]) -> Vector:

@@ -100,9 +100,9 @@ def _numbers(values: Any) -> str:
     return "[" + " ".join(flat) + "]" if np.ndim(values) else flat[0]
 
 
-def _short(value: Any) -> str:
-    value = np.asarray(value)[()]
-    if isinstance(value, (float, np.floating)):
+def _short(number: Any) -> str:
+    value: Any = np.asarray(number)[()]
+    if np.asarray(value).dtype.kind == "f":
         text = np.format_float_positional(value, trim="-") if 1e-5 < abs(float(value)) < 1e9 else repr(value.item())
         return "0" if value == 0 else text
     return str(value)
