@@ -126,7 +126,7 @@ def main(path=None):
         axes.plot(SHARES, values, "o-", label=kind)
     axes.axhline(raw, color="gray", label="all rows")
     axes.set(xscale="log", xlabel="share of the rows", ylabel="NDCG@10")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
     figure.savefig("dense.png", dpi=120)
 
 

@@ -114,7 +114,7 @@ def main(path=None):
     axes.axhline(points["a = 0.0, T = 1"], color="gray", label="student alone")
     axes.axhline(points["teacher"], color="black", ls=":", label="teacher")
     axes.set(xscale="log", xlabel="temperature", ylabel="NDCG@10", xticks=[1, 2, 4, 8], xticklabels=[1, 2, 4, 8])
-    axes.legend(frameon=False)
+    axes.minorticks_off(), axes.legend(frameon=False, loc="center right")
     figure.savefig("distill.png", dpi=120)
 
 

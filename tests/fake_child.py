@@ -95,6 +95,8 @@ def main():
             os._exit(3)
         if DEFECT == "hang" and hurt:
             time.sleep(1000)
+        if DEFECT == "skips" and hurt:
+            continue
         if DEFECT == "slow":
             time.sleep(0.02)
         if DEFECT == "split":

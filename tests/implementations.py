@@ -133,7 +133,8 @@ def pack_with(order):
 def unpack_with(order):
     def unpack(buffer, bits, count):
         per = 8 // bits
-        return [buffer[i // per] >> bits * (i % per if order == "low" else per - 1 - i % per) & (1 << bits) - 1 for i in range(count)]
+        slots = [i % per if order == "low" else per - 1 - i % per for i in range(count)]
+        return [buffer[i // per] >> bits * slot & (1 << bits) - 1 for i, slot in enumerate(slots)]
 
     return unpack
 

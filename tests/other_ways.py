@@ -9,7 +9,8 @@ from tinycompress.verify.own import OWN
 
 def _grid(x, scale, zero_point, axis):
     shape = np.shape(x)
-    columns = [np.reshape(v, (-1, *[1] * (len(shape) - 1))) if axis is not None and np.ndim(v) else v for v in (scale, zero_point)]
+    tall = (-1, *[1] * (len(shape) - 1))
+    columns = [np.reshape(v, tall) if axis is not None and np.ndim(v) else v for v in (scale, zero_point)]
     return np.broadcast_to(np.float32(columns[0]), shape), np.broadcast_to(columns[1], shape)
 
 
@@ -18,7 +19,8 @@ def quantize_loop(x, scale, zero_point, qmin, qmax, axis=None):
     codes = []
     for v, step, zero in zip(np.ravel(x).tolist(), s.ravel().tolist(), z.ravel().tolist()):
         ratio = float(np.float32(v) / np.float32(step))
-        codes.append(qmin if ratio != ratio else qmax if ratio > 1e9 else qmin if ratio < -1e9 else max(qmin, min(qmax, round(ratio) + zero)))
+        bounded = -1e9 if ratio != ratio else max(-1e9, min(1e9, ratio))
+        codes.append(max(qmin, min(qmax, round(bounded) + zero)))
     return np.reshape(np.array(codes, np.int32), np.shape(x))
 
 
@@ -27,8 +29,11 @@ def quantize_magic(x, scale, zero_point, qmin, qmax, axis=None):
     v = np.divide(x, s, dtype=np.float32)
     magic = np.float32(12582912)  # 1.5 2^23: adding it leaves no bits behind the point
     v = np.where(np.abs(v) < 2**21, (v + magic) - magic, np.rint(v)).astype(np.float64) + z
-    return np.fmax(np.fmin(v, qmax), qmin).astype(np.int64) if not np.isnan(v).any() else np.where(
-        np.isnan(v), qmin, np.clip(np.nan_to_num(v), qmin, qmax)).astype(np.int16 if qmax < 2**15 else np.int32)
+    return (
+        np.fmax(np.fmin(v, qmax), qmin).astype(np.int64)
+        if not np.isnan(v).any()
+        else np.where(np.isnan(v), qmin, np.clip(np.nan_to_num(v), qmin, qmax)).astype(np.int16 if qmax < 2**15 else np.int32)
+    )
 
 
 def quantize_refusing(x, scale, zero_point, qmin, qmax, axis=None):
@@ -46,7 +51,8 @@ def dequantize_float64(q, scale, zero_point, axis=None):
 
 def dequantize_table(q, scale, zero_point, axis=None):
     s, z = _grid(q, scale, zero_point, axis)
-    return [] if not np.size(q) and np.ndim(q) == 1 else np.vectorize(lambda a, b, c: np.float32(int(a) - int(c)) * np.float32(b), otypes=[np.float32])(q, s, z)
+    one = np.vectorize(lambda a, b, c: np.float32(int(a) - int(c)) * np.float32(b), otypes=[np.float32])
+    return one(q, s, z)
 
 
 def fake_quantize_composed(x, scale, zero_point, qmin, qmax, axis=None):
@@ -124,7 +130,8 @@ def n_m_counted(w, keep, group):
 
 
 def linear_sums(x, w, b):
-    return np.array([[math.fsum([*(x[i] * w[:, j]).tolist(), b[j]]) for j in range(w.shape[1])] for i in range(len(x))], w.dtype).reshape(len(x), w.shape[1])
+    sums = [math.fsum([*(row * column).tolist(), c]) for row in x for column, c in zip(w.T, b)]
+    return np.array(sums, w.dtype).reshape(len(x), len(b))
 
 
 def linear_backward_einsum(dy, x, w):
@@ -161,7 +168,8 @@ def kd_backward_float64(z_s, z_t, t):
 def binary_softplus(z_s, z_t, t):
     s, r = np.asarray(z_s, float) / t, np.asarray(z_t, float) / t
     rows = np.exp(-np.logaddexp(0, -r)) * (np.logaddexp(0, -s) - np.logaddexp(0, -r)) + np.exp(-np.logaddexp(0, r)) * (
-        np.logaddexp(0, s) - np.logaddexp(0, r))
+        np.logaddexp(0, s) - np.logaddexp(0, r)
+    )
     return t * t * rows.mean()
 
 
@@ -184,7 +192,11 @@ def accuracy_count(y_true, y_pred):
 
 def _matrix(y, guess):
     labels, both = np.unique(np.r_[y, guess], return_inverse=True)
-    return np.bincount(both[: len(y)] * len(labels) + both[len(y) :], minlength=len(labels) ** 2).reshape(len(labels), -1).astype(float)
+    return (
+        np.bincount(both[: len(y)] * len(labels) + both[len(y) :], minlength=len(labels) ** 2)
+        .reshape(len(labels), -1)
+        .astype(float)
+    )
 
 
 def _averaged(pick):

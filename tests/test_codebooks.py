@@ -1,4 +1,4 @@
-"""Levels that are means: Lloyd's two conditions in exact fractions, the best partition by trying all, lengths priced and unpriced."""
+"""Levels that are means: Lloyd's two conditions in exact fractions, the best partition by trying all, lengths priced."""
 
 import functools
 import itertools
@@ -24,11 +24,12 @@ integers = st.lists(st.integers(-20, 20), min_size=1, max_size=7)
 def error(x, levels, codes, weight=None):
     """The sum of w (x - c_q)^2 as a fraction."""
     w = np.ones(len(x)) if weight is None else weight
-    return sum((Fraction(float(b)) * (Fraction(float(v)) - Fraction(float(levels[q]))) ** 2 for v, q, b in zip(x, codes, w)), Fraction(0))
+    exact = ((Fraction(float(b)), Fraction(float(v)) - Fraction(float(levels[q]))) for v, q, b in zip(x, codes, w))
+    return sum((b * d**2 for b, d in exact), Fraction(0))
 
 
 def slack(x, levels, before):
-    """By how much rounding may raise the error: each mean is off by less than n eps range, squared, and each comparison by eps."""
+    """By how much rounding may raise the error: a mean is off by less than n eps range, squared, a comparison by eps."""
     reach = max(float(np.max(x)), float(np.max(levels))) - min(float(np.min(x)), float(np.min(levels)))
     return len(x) * (len(x) * EPS * Fraction(reach)) ** 2 + 8 * EPS * before
 
@@ -111,7 +112,8 @@ def test_k_means_does_not_depend_on_the_unit(x, n, power):
 
 def test_enough_levels_are_the_values():
     x = np.float32([3, -1, 3, 0.1, 0.1])
-    for book in (k_means(x, 3, seeding="density"), k_means(x, 3, seeding="k-means++", rng=np.random.default_rng(0)), optimal_levels(x, 9)):
+    drawn = k_means(x, 3, seeding="k-means++", rng=np.random.default_rng(0))
+    for book in (k_means(x, 3, seeding="density"), drawn, optimal_levels(x, 9)):
         assert (book.levels[book.codes] == x).all()
     assert k_means(np.full(10, 0.1), 4).levels.tolist() == [0.1]
 
@@ -129,8 +131,8 @@ def test_seeds_are_what_they_say():
 
 @given(integers, st.integers(1, 4), st.data())
 def test_dynamic_programming_finds_the_best_partition(x, n, data):
-    """Values are integers, weights 1 or 2, so that errors are fractions whose denominators are products of masses up to 14: two that
-    differ do so by more than 1e-9 (lcm(1 ... 14) = 360,360), and rounding of sums below 10^4 stays far under it."""
+    """Values are integers, weights 1 or 2, so that errors are multiples of 1 / lcm(1 ... 14) = 1 / 360,360: two that differ do
+    so by more than 1e-9, and the rounding of sums below 10^4 stays far under it."""
     w = data.draw(st.lists(st.integers(1, 2), min_size=len(x), max_size=len(x)))
     pairs = sorted(zip(x, w))
     xs, ws = [p[0] for p in pairs], [p[1] for p in pairs]
@@ -178,6 +180,31 @@ def test_the_price_is_never_beaten_by_the_best_partition_and_never_rises(x, pric
     assert cost(x, entropy_constrained(x, 1e9), 1e9) == pytest.approx(((x - x.mean()) ** 2).sum(), rel=1e-12, abs=1e-12)
 
 
+@given(integers, st.sampled_from([0.01, 0.5, 2.0]), st.data())
+def test_the_weighted_cost_never_rises(x, price, data):
+    x = np.float64(x)
+    w = np.array(data.draw(st.lists(st.sampled_from([0.125, 1.0, 8.0]), min_size=len(x), max_size=len(x))))
+    last = np.inf
+    for rounds in range(1, 5):
+        book = entropy_constrained(x, price, w, levels=np.unique(x)[:3], rounds=rounds)
+        b = code_lengths(book.codes, len(book.levels))[book.codes]
+        now = float((w * (x - book.levels[book.codes]) ** 2 + price * b).sum())
+        assert now <= last * (1 + 1e-12) + 1e-12
+        last = now
+    for a, c in enumerate(book.levels):
+        mine = book.codes == a
+        assert c == pytest.approx(np.average(x[mine], weights=w[mine]), rel=1e-12, abs=1e-12)
+
+
+def test_where_it_stops_no_value_gains_by_another_level():
+    """With the lengths as they are, up to what it leaves when it stops: a millionth of the cost a round."""
+    rng = np.random.default_rng(3)
+    x, w, price = rng.standard_normal(300), np.exp(2 * rng.standard_normal(300)), 0.3
+    book = entropy_constrained(x, price, w, levels=np.linspace(-3, 3, 20), rounds=1000)
+    every = w[:, None] * (x[:, None] - book.levels) ** 2 + price * code_lengths(book.codes, len(book.levels))
+    assert every[np.arange(300), book.codes].sum() <= every.min(axis=1).sum() * (1 + 1e-5)
+
+
 def test_a_value_takes_a_level_that_is_not_its_nearest_if_that_is_cheaper():
     x = np.array([0.0] * 60 + [1.0] * 3 + [0.55])
     book = entropy_constrained(x, 0.05, levels=[0.0, 1.0])
@@ -191,7 +218,7 @@ def test_no_price_is_k_means_from_the_same_levels():
     for _ in range(500):
         start = centroids(x, codes, start)
         codes = nearest_codes(x, start)
-    assert error(x, book.levels, book.codes) <= error(x, start, codes) * (1 + Fraction(1, 10**4))  # it stops at a millionth a round
+    assert error(x, book.levels, book.codes) <= error(x, start, codes) * (1 + Fraction(1, 10**4))  # it stops early
 
 
 def test_weights_move_levels_toward_what_matters_and_lengths_count_values():
@@ -235,8 +262,8 @@ def test_stored_bits_are_counted_by_hand():
         lambda: k_means([1.0], 0), lambda: k_means([], 2), lambda: k_means([1.0], 2, seeding="best"), lambda: k_means([1e200], 1),
         lambda: k_means([1.0], 2, seeding="random"), lambda: k_means([1.0, 2.0], 1, weight=[1.0]),
         lambda: k_means([1.0], 1, weight=[-1.0]), lambda: optimal_levels(np.arange(3001), 2), lambda: optimal_levels([], 2),
-        lambda: entropy_constrained([1.0], -1.0), lambda: entropy_constrained([1.0, 2.0], 0.0), lambda: entropy_constrained([], 1.0),
-        lambda: by_columns(np.ones((2, 2)), k_means, 0),
+        lambda: entropy_constrained([1.0], -1.0), lambda: entropy_constrained([1.0, 2.0], 0.0),
+        lambda: entropy_constrained([], 1.0), lambda: by_columns(np.ones((2, 2)), k_means, 0),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused(call):

@@ -1,4 +1,4 @@
-"""Codes by loss: never worse than nearest, equal where weights do not touch, against all codes on tiny cases and OBS step by step."""
+"""Codes by loss: never worse than nearest, equal if weights do not touch; against all codes on tiny cases, OBS step by step."""
 
 import itertools
 
@@ -51,7 +51,8 @@ def test_never_worse_than_nearest_never_better_than_all(seed):
         found = choose_codes(t, levels, form, price)
         assert (found.cost <= found.nearest_cost).all()
         assert (found.cost == code_cost(t, levels, form, found.codes, price)).all()
-        everything = [code_cost(t, levels, form, np.broadcast_to(q, (n, d)), price) for q in itertools.product(range(a), repeat=d)]
+        every = (np.broadcast_to(q, (n, d)) for q in itertools.product(range(a), repeat=d))
+        everything = [code_cost(t, levels, form, q, price) for q in every]
         best = np.min(everything, axis=0)  # the same function on the same numbers, so that no rounding comes between
         assert (best <= found.cost).all()
 
@@ -98,7 +99,22 @@ def test_each_sweep_of_the_descent_lowers_the_cost_or_leaves_it(seed):
         now = code_cost(t, levels, h, codes, price)
         assert (now <= last + bound + 1e-13).all()
         last = now
-    assert (descend_codes(t, levels, h, codes, price) == descend_codes(t, levels, h, descend_codes(t, levels, h, codes, price), price)).all()
+    settled = descend_codes(t, levels, h, codes, price, sweeps=100)
+    assert (descend_codes(t, levels, h, settled, price) == settled).all()
+    least = code_cost(t, levels, h, settled, price)
+    for i, a in itertools.product(range(t.shape[1]), range(levels.shape[-1])):
+        other = settled.copy()
+        other[:, i] = a
+        assert (least <= code_cost(t, levels, h, other, price) + bound + 1e-13).all(), "no single code gains"
+
+
+def test_the_sweep_pays_the_price_too():
+    """Where weights do not touch, the sweep chooses each code by itself: the cheapest there is, up to the rounding of a comparison."""
+    rng = np.random.default_rng(5)
+    t, levels, price, own = rng.standard_normal((30, 4)), np.linspace(-2, 2, 9), rng.random(9), rng.random(4) + 0.1
+    codes = feed_forward_codes(t, levels, np.diag(own)[None], price, damping=0)
+    each = 0.5 * own[:, None] * (levels - t[..., None]) ** 2 + price
+    assert np.allclose(code_cost(t, levels, own[None], codes, price), each.min(axis=2).sum(axis=1), rtol=1e-13)
 
 
 def test_it_pays_where_inputs_go_together():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tinycompress.codebooks import k_means
 from tinycompress.rate_distortion import (
     CUBE_LOSS_BITS,
     CUBE_LOSS_DECIBELS,
@@ -53,8 +54,8 @@ def exact_gaussian(s):
 
 @pytest.mark.parametrize("s", [1 / 2, 1 / 8, 1 / 32])
 def test_a_quarter_of_a_bit_by_exact_integrals(s):
-    """Probabilities of cells are the density of x + u at the levels, times s, with u uniform over a step. So R = h(x + u) - log2 s and
-    E = s^2 / 12, both up to the error of a sum for an integral, of order exp(-2 pi^2 / s^2) < 1e-34 for a Gaussian. Adding u
+    """A cell's probability is the density of x + u at its level, times s, with u uniform over a step. So R = h(x + u) - log2 s
+    and E = s^2 / 12, both up to the error of a sum for an integral, of order exp(-2 pi^2 / s^2) < 1e-34 for a Gaussian. Adding u
     cannot lower h, and x + u has variance 1 + s^2 / 12, for which a Gaussian has the most: the gap lies between the quarter of a
     bit and that plus log2(1 + s^2 / 12) / 2. Rounding: 20 / s cells of errors far below 1e-14."""
     rate, error = exact_gaussian(s)
@@ -67,9 +68,9 @@ def test_a_quarter_of_a_bit_by_exact_integrals(s):
 
 
 def test_values_of_a_source_stand_for_it():
-    """Koksma: the mean of f over n quantiles is off by at most the variation of f times 1 / (2 n); (x - c)^2 varies by s^2 / 2 a cell
-    over the 19 cells that are reached, and the tails of mass 1 / n hold at most s^2 / 4 there. Each count is off by at most 1,
-    and |p log p - r log r| <= -t log2 t for |p - r| = t <= 1/2."""
+    """Koksma: the mean of f over n quantiles is off by at most the variation of f times 1 / (2 n); (x - c)^2 varies by s^2 / 2 in
+    each of the 19 cells that are reached, and the tails of mass 1 / n hold at most s^2 / 4. Each count is off by at most 1, and
+    |p log p - r log r| <= -t log2 t for |p - r| = t <= 1/2."""
     n, s = 100_001, 0.5
     point, (rate, error) = coded_uniform_point(source_values("gaussian", n), s), exact_gaussian(s)
     assert abs(point.error - error) <= 19 * s * s / 2 / (2 * n) + s * s / (4 * n)
@@ -78,7 +79,7 @@ def test_values_of_a_source_stand_for_it():
 
 @pytest.mark.parametrize("levels,each", [(3, 4), (5, 100), (15, 3)])
 def test_a_uniform_source_on_a_grid_that_fits_is_exactly_there(levels, each):
-    """levels cells of `each` values: R = log2 levels, E the variance of `each` evenly spaced values, s^2 / 12 (1 - 1 / each^2)."""
+    """levels cells of `each` values: R = log2 levels, E the variance of `each` evenly spaced, s^2 / 12 (1 - 1 / each^2)."""
     s = 12**0.5 / levels
     point = coded_uniform_point(source_values("uniform", levels * each), s)
     assert point.rate == pytest.approx(math.log2(levels), rel=1e-13, abs=1e-15)
@@ -105,7 +106,7 @@ def test_no_point_beyond_the_limit_and_each_way_in_its_place(curves):
 
 
 def test_lloyds_levels_reach_the_published_errors():
-    """Max 1960, tables I and II, four digits; half a percent for the tails beyond 1 / (2 n), which make the sample a little easier."""
+    """Max 1960, tables I and II, four digits; half a percent for the tails beyond 1 / (2 n), which are missing."""
     x = source_values("gaussian", 40_000)
     for bits, uniform, free in ((1, 0.3634, 0.3634), (2, 0.1188, 0.1175), (3, 0.03744, 0.03454)):
         assert uniform_point(x, bits).error == pytest.approx(uniform, rel=5e-3)
@@ -119,6 +120,14 @@ def test_the_price_is_never_worse_than_its_start(source, step):
     x, price = source_values(source, 5001), step**2 * math.log(2) / 6
     grid, free = coded_uniform_point(x, step), entropy_constrained_point(x, step)
     assert free.error + price * free.rate <= (grid.error + price * grid.rate) * (1 + 1e-9)
+
+
+def test_the_better_of_two_seedings():
+    """With an outlier, evenly spread seeds leave most levels unused and seeds by density do not; without, either may win."""
+    for x in (np.append(source_values("laplacian", 999), 1e3), source_values("laplacian", 999)):
+        books = [k_means(x, 8, seeding=seeding) for seeding in ("linear", "density")]
+        errors = [((x - book.levels[book.codes]) ** 2).mean() for book in books]
+        assert errors[0] != errors[1] and k_means_point(x, 3).error == min(errors)
 
 
 def test_entropy_and_sqnr_by_hand():

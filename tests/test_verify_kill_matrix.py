@@ -4,6 +4,7 @@ import pytest
 
 from tinycompress.verify import kill_matrix
 from tinycompress.verify.kill_matrix import EQUIVALENT, kill_mutants, kill_options, lines
+from tinycompress.verify.killing import live_kills_option, options
 from tinycompress.verify.mutants import MUTANTS
 from tinycompress.verify.operations import OPERATIONS
 
@@ -21,8 +22,8 @@ def test_every_mistake_is_killed_by_a_law_and_live(operation):
 def test_what_counts_as_equivalent_exists_and_is_not_found_by_the_live_tests():
     """An entry that some live input tells apart is no equivalence and must go."""
     for operation, axis, option in EQUIVALENT:
-        assert (axis, option) in list(kill_matrix.options(operation))
-        assert not kill_matrix.live_kills_option(operation, axis, option, 1), (operation, axis, option)
+        assert (axis, option) in list(options(operation))
+        assert not live_kills_option(operation, axis, option, 1), (operation, axis, option)
 
 
 def test_a_mistake_that_nothing_finds_is_said(monkeypatch, capsys):

@@ -32,7 +32,9 @@ def wrong(found):
     return [(o.test, o.status, o.message) for o in found if o.status not in ("pass", "unsupported")]
 
 
-@pytest.mark.parametrize("operation, function", OTHER_WAYS, ids=lambda v: v if isinstance(v, str) else getattr(v, "__name__", "own"))
+@pytest.mark.parametrize(
+    "operation, function", OTHER_WAYS, ids=lambda v: v if isinstance(v, str) else getattr(v, "__name__", "own")
+)
 def test_a_right_implementation_passes_vectors_and_live_tests(operation, function):
     report = run({operation: function}, operations=[operation], isolate=False)
     assert [(o.test, o.status, o.message) for op in report.operations for o in op.outcomes] == []
@@ -59,7 +61,14 @@ def test_every_legal_kind_of_input_is_asked(operation):
 def test_a_seed_draws_the_same_again():
     a, b = ([q.request.arguments[0].tobytes() for q in live_cases("quantize", claimed("quantize"), live_generator("quantize", 3), 8)]
             for _ in range(2))  # fmt: skip
-    assert a == b != [q.request.arguments[0].tobytes() for q in live_cases("quantize", claimed("quantize"), live_generator("quantize", 4), 8)]
+    assert (
+        a
+        == b
+        != [
+            q.request.arguments[0].tobytes()
+            for q in live_cases("quantize", claimed("quantize"), live_generator("quantize", 4), 8)
+        ]
+    )
 
 
 @pytest.mark.parametrize("axis, option", [("rounding", "half_away"), ("zero_point", "inside_fma"), ("saturation", "int32_first")])

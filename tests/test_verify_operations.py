@@ -64,6 +64,11 @@ def test_several_answers():
         assert compare("asymmetric_qparams", wrong, want).status == "invalid-answer"
 
 
+def test_nothing_expected():
+    assert compare("linear", [], [np.zeros((0, 3))], [np.zeros((0, 3))]).ok
+    assert compare("linear", [[1.0]], [np.zeros((0, 3))], [np.zeros((0, 3))]).status == "invalid-answer"
+
+
 def test_bytes():
     for right in (b"\x01\x02", bytearray([1, 2]), np.uint8([1, 2]), [1, 2], memoryview(b"\x01\x02")):
         assert compare("pack", right, [b"\x01\x02"]).ok

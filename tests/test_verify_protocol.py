@@ -70,6 +70,13 @@ def test_no_answer_that_can_be_used(defect, message, form):
     assert all(message in r.message for r in replies)
 
 
+def test_a_request_that_is_skipped_does_not_hand_its_neighbours_answer_on():
+    """The child drops the third of six requests and answers the rest: five answers under their own ids, one that never comes."""
+    replies, _ = ask("skips", limits=replace(QUICK, request=0.7))
+    assert [r.status for r in replies] == ["answered", "answered", "timeout", "answered", "answered", "answered"]
+    assert [r.answer.tolist() for r in replies if r.status == "answered"] == [[0], [2], [4], [-1], [7]]
+
+
 def test_an_id_that_is_always_the_same():
     replies, _ = ask("constant_id")
     assert [r.status for r in replies] == ["answered"] + ["invalid-answer"] * 5
@@ -151,6 +158,7 @@ def test_values_travel_unchanged(x):
     [
         *("", "ok", "ok 1", "ok 1 i8 1 -1", "ok 1 f32 1 1 zzzzzzzz", "ok 1 bool 1 2 12", "ok 1 i8 99 1", "ok 1 i8 1 9999999"),
         *("ok 1 f32 0 1.5", "ok 1 i8 0 1e3", "ok 1 i8 0 \u0661", "ok 1 i8 2 3", "ok 1 i8 0 5 i8 0 5", "ok 1 text 0 five"),
+        *("ok 1 i8 \u0660 5", "ok 1 f32 1 2 3f00000 03f800000"),
         *("[" * 5000, "null", "[]", '{"id":1}', '{"id":1,"ok":null}', '{"id":1,"ok":{"a":1}}', '{"id":true,"ok":1}'),
         '{"id":1,"ok":[{"type":[],"shape":[1],"data":[null]}]}',
         '{"id":1,"ok":[{"type":"i8","shape":[true],"data":[1]}]}',

@@ -85,7 +85,7 @@ def seed_levels(x: npt.ArrayLike, n_levels: int, seeding: str = "linear", rng: n
     """
     v = np.sort(as_values(x).ravel())
     if not 1 <= n_levels <= _MOST or not v.size or seeding not in SEEDINGS or (rng is None and seeding in SEEDINGS[2:]):
-        raise ValueError(f"{n_levels} levels by {seeding!r} of {v.size} values, rng {rng}; 1 to {_MOST}, {SEEDINGS}, draws with rng")
+        raise ValueError(f"{n_levels} levels of {v.size} values by {seeding!r}, rng {rng}; give 1 to {_MOST}, {SEEDINGS}, an rng")
     if seeding == "linear":
         return np.unique(np.linspace(v[0], v[-1], n_levels) if n_levels > 1 else v[:1] / 2 + v[-1:] / 2)
     if seeding == "density":

@@ -197,7 +197,7 @@ def options_left(operation: str, standing: Points) -> dict[str, tuple[str, ...]]
     left = {}
     for i, (axis, options) in enumerate(option_names(operation).items()):
         along = standing.any(axis=tuple(j for j in range(standing.ndim) if j != i))
-        left[axis] = tuple(option for option, ok in zip(options, along, strict=True) if ok)
+        left[axis] = tuple(option for option, ok in zip(options, np.atleast_1d(along), strict=True) if ok)
     return left
 
 

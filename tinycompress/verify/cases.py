@@ -130,7 +130,7 @@ def pairs_to_part(operation: str, drawn: int = 30) -> list[tuple[Point, Point]]:
     Source      this package
 
     >>> len(pairs_to_part("accuracy", 0))
-    6
+    7
     """
     names, origin, good = option_names(operation), default_point(operation), legal(operation)
 

@@ -152,7 +152,7 @@ def _conclude(operation: str, seen: list[Seen], standing: Points, unasked: Seque
     open_axes = ", ".join(axis for axis, options in left.items() if len(options) > 1)
     note = ""
     if open_axes and deciding is None:
-        note = f"{open_axes}: no input that is known tells {count} points apart; they are one rule, named by its point nearest the default"
+        note = f"{open_axes}: no known input tells {count} points apart; one rule, named by its point nearest the default"
         standing = _nearest_default(operation, standing)
         left = options_left(operation, standing)
     if deciding is not None:

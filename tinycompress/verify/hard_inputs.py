@@ -1,8 +1,8 @@
 """Inputs that hurt: numbers on and beside the places where conventions part, and arrays laid out in every legal way.
 
-Uniform or normal numbers almost never meet a tie, a range end or a number that overflows, so they cannot tell half to even from half
-away. Each draw mixes what hunts the mutants: exact ties (scales 3 and 7 times a power of two divide exactly), ties +- 1 ulp, eighths
-of a step, range ends, infinities, subnormal and huge numbers, and a free rest.
+Uniform or normal numbers almost never meet a tie, a range end or a number that overflows, so they cannot tell half to even from
+half away. Each draw mixes what hunts the mutants: exact ties (scales 3 and 7 times a power of two divide exactly), ties +- 1
+ulp, eighths of a step, range ends, infinities, subnormal and huge numbers, and a free rest.
 
 Letters     x values, s scale, z zero_point, n how many
 Not here: which arguments an operation takes (live_requests). Read next: live_requests.
@@ -185,3 +185,27 @@ def tied_numbers(rng: Rng, n: int, dtype: npt.DTypeLike = np.float32) -> Array:
         tiny = 1e-30 if np.dtype(dtype).itemsize == 4 else 1e-200
         return (rng.integers(1, 9, n) * rng.choice([-1, 1], n) * tiny).astype(dtype)
     return rng.standard_normal(n).astype(dtype)
+
+
+def dtype(rng: Rng) -> Any:
+    """Draw float32 or float64.
+
+    Shapes      takes none
+    Source      this package
+
+    >>> dtype(np.random.default_rng(0)) in (np.float32, np.float64)
+    True
+    """
+    return np.float32 if rng.random() < 0.5 else np.float64
+
+
+def size(rng: Rng, i: int, most: int = 40) -> int:
+    """Return how many entries request i has: the first ones the awkward numbers, the later ones any.
+
+    Shapes      takes none
+    Source      this package
+
+    >>> [size(np.random.default_rng(0), i) for i in range(4)]
+    [0, 1, 1, 7]
+    """
+    return (0, 1, *LENGTHS)[i] if i < 8 else int(rng.integers(2, most))

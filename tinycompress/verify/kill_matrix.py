@@ -1,42 +1,27 @@
 """Does the kit find what it is there to find? Every option of every axis and every named mistake, and what kills it.
 
-    python -m tinycompress.verify.kill_matrix [SEEDS]
+    python -m tinycompress.verify.kill_matrix [SEEDS [OPERATION ...]]
 
-An option is a mutant: the default point with one option changed (and what must change with it). A vector kills it if its answer is another
-than the default one. Where no legal input of the default context can tell (the F1 of a class in the union of labels is never 0 / 0), the
-option is tried in every other context, and the first that tells is shown. Live tests kill it if one of their inputs does, for each seed.
-
-    option      vectors >= 3, live in all seeds, or listed in EQUIVALENT with the reason
+    option      at least 3 vectors, live in all seeds; or it stands in EQUIVALENT with the reason
     mistake     at least one named law, live in all seeds (only laws where it is no operation of the kit); vectors are shown
 
-Not here: the mistakes (mutants). Read next: own.
+Not here: what it means to be killed (killing), the mistakes (mutants). Read next: own.
 """
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-import numpy as np
-
-from tinycompress.verify.adapters import PythonAdapter, Reply, Request
-from tinycompress.verify.axes import ALSO_DEFAULT, Points, claimed, default_point, legal, option_names
-from tinycompress.verify.judging import Question, judge
-from tinycompress.verify.laws import Mutant
-from tinycompress.verify.live import judge_relation, live_cases, live_generator
-from tinycompress.verify.live_relations import Relation, relations
-from tinycompress.verify.mutants import MUTANTS, killers, nearest_point
-from tinycompress.verify.operations import OPERATIONS, compare
-from tinycompress.verify.oracle import Answer, answer, answer_dtype
+from tinycompress.verify.axes import ALSO_DEFAULT
+from tinycompress.verify.killing import kills, live_kills, live_kills_option, options, vectors_killing
+from tinycompress.verify.mutants import MUTANTS, killers
+from tinycompress.verify.operations import OPERATIONS
 from tinycompress.verify.questions import read_questions
-from tinycompress.verify.tables import spread
 
 ENOUGH = 3  # vectors that must kill an option
 # Options that no legal input tells from the default one while all other axes are at their defaults.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
-    **{("f1", "zero_division", option): "with labels in y_true or y_pred no class has an undefined F1" for option in ("one", "skip", "nan")},
     ("n_m_mask", "ragged", "zero_pad"): "a zero behind the row loses every tie to a lower index, and no |w| is below it",
     ("hit_rate", "relevant", "nonzero"): "relevance is not negative",
     **{(name, "nan", "error"): "a NaN may also be refused by default" for name in ALSO_DEFAULT},
@@ -62,120 +47,6 @@ class Kill:
         if self.note:
             return True
         return self.live == self.seeds and (bool(self.laws) if self.mistake else self.vectors >= ENOUGH)
-
-
-def same(operation: str, a: Answer, b: Answer, dtype: Any) -> bool:
-    """Say whether two answers of the oracle pass for one another.
-
-    Shapes      as the operation
-    Source      this package
-
-    >>> same("accuracy", Answer(refused=True), Answer(), None)
-    False
-    """
-    if a.undefined or b.undefined or a.refused or b.refused:
-        return a.undefined or b.undefined or a.refused == b.refused
-    values: Any = a.values if len(a.values) > 1 else a.values[0]
-    return compare(operation, values, b.values, b.tol, dtype).ok
-
-
-def options(operation: str) -> Iterator[tuple[str, str]]:
-    """Yield (axis, option) for every option that is not the default.
-
-    Shapes      takes none
-    Source      this package
-
-    >>> list(options("accuracy"))
-    [('unit', 'percent'), ('unit', 'count')]
-    """
-    for axis, names in option_names(operation).items():
-        yield from ((axis, option) for option in names[1:])
-
-
-def vectors_killing(operation: str, axis: str, option: str, questions: Sequence[Question]) -> int:
-    """Count the questions that tell an option from the default one: in the default context, or in the best of the others.
-
-    Shapes      takes none
-    Source      this package
-
-    >>> vectors_killing("accuracy", "unit", "percent", [])
-    0
-    """
-    names, good = option_names(operation), legal(operation)
-    place, number = list(names).index(axis), option_names(operation)[axis].index(option)
-    points = [tuple(names[a].index(o) for a, o in p.items()) for p in (default_point(operation), nearest_point(operation, axis, option))]
-    here = sum(not _same_in(q, *(int(_answers(q, good)[p]) for p in points)) for q in questions)
-    if here:
-        return here
-    both = np.take(good, 0, place) & np.take(good, number, place)
-    there = np.zeros(int(both.sum()), int)
-    for question in questions:
-        whole = _answers(question, good)
-        pairs = [*zip(np.take(whole, 0, place)[both].tolist(), np.take(whole, number, place)[both].tolist(), strict=True)]
-        apart = {pair: not _same_in(question, *pair) for pair in set(pairs)}
-        there += [apart[pair] for pair in pairs]
-    return int(there.max(initial=0))
-
-
-def _answers(question: Question, good: Points) -> Points:
-    return np.broadcast_to(spread(question.request.operation, question.table), good.shape)
-
-
-def _same_in(question: Question, i: int, j: int) -> bool:
-    dtype = answer_dtype(question.request.operation, question.request.arguments)
-    return i == j or same(question.request.operation, question.table.answers[i], question.table.answers[j], dtype)
-
-
-@lru_cache(2)
-def _live(operation: str, seed: int) -> tuple[tuple[Question, ...], tuple[Relation, ...]]:
-    rng = live_generator(operation, seed)
-    return tuple(live_cases(operation, claimed(operation), rng)), tuple(relations(operation, rng))
-
-
-def live_kills_option(operation: str, axis: str, option: str, seed: int) -> bool:
-    """Say whether the live inputs of a seed tell an option from the default.
-
-    Shapes      takes none
-    Source      this package
-
-    >>> live_kills_option("accuracy", "unit", "count", 0)
-    True
-    """
-    point = nearest_point(operation, axis, option)
-    for question in _live(operation, seed)[0]:
-        made = answer(operation, point, question.request.arguments, question.request.axis)
-        dtype = answer_dtype(operation, question.request.arguments)
-        if not any(same(operation, made, a, dtype) for a in question.table.answers):
-            return True
-    return False
-
-
-def _adapter(mutant: Mutant) -> PythonAdapter:
-    return PythonAdapter(mutant.name, {mutant.operation: mutant.function})
-
-
-def _wrong(adapter: PythonAdapter, question: Question) -> bool:
-    outcome, _ = judge(question, adapter.call(question.request), claimed(question.request.operation))
-    return outcome.status not in ("pass", "unsupported")
-
-
-def live_kills(mutant: Mutant, seed: int) -> bool:
-    """Say whether the live tests of a seed find a mistake.
-
-    Shapes      takes none
-    Source      this package
-
-    >>> live_kills(MUTANTS[0], 0)
-    True
-    """
-    adapter = _adapter(mutant)
-    questions, related = _live(mutant.operation, seed)
-
-    def asked(request: Request) -> tuple[Reply, Reply]:
-        return adapter.call(request), adapter.call(request)
-
-    return any(_wrong(adapter, q) for q in questions) or any(
-        judge_relation(mutant.operation, r, [asked(request) for request in r.requests]).status != "pass" for r in related)  # fmt: skip
 
 
 def kill_options(operation: str, seeds: int) -> list[Kill]:
@@ -210,14 +81,15 @@ def kill_mutants(operation: str, seeds: int) -> list[Kill]:
     """
     mine = [m for m in MUTANTS if m.operation == operation]
     if operation not in OPERATIONS:
-        return [Kill(operation, m.name, 0, 0, seeds, True, tuple(killers(m)), "no operation of the kit: its law finds it") for m in mine]
+        note = "no operation of the kit: its law finds it"
+        return [Kill(operation, m.name, 0, 0, seeds, True, tuple(killers(m)), note) for m in mine]
     questions = read_questions(operation)
     live = dict.fromkeys(range(len(mine)), 0)
     for seed in range(seeds):
         for i in live:
             live[i] += live_kills(mine[i], seed)
     return [
-        Kill(operation, m.name, sum(_wrong(_adapter(m), q) for q in questions), live[i], seeds, True, tuple(killers(m)))
+        Kill(operation, m.name, sum(kills(q, m) for q in questions), live[i], seeds, True, tuple(killers(m)))
         for i, m in enumerate(mine)
     ]
 

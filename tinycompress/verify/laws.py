@@ -1,7 +1,7 @@
 """What a mistake is, and what a law is: the two records of the mistake museum.
 
-A mistake has the signature of the right function and gives a plausible answer. A law is a statement that the right function keeps; it
-takes an implementation and says whether it holds, without knowing any expected answer of a larger computation.
+A mistake has the signature of the right function and gives a plausible answer. A law is a statement that the right function
+keeps; it takes an implementation and says whether it holds, without knowing any expected answer of a larger computation.
 
 Not here: the mistakes themselves (mutants and its siblings). Read next: mutants.
 """
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+Array = npt.NDArray[Any]
 Function = Callable[..., Any]
 
 
@@ -36,6 +38,54 @@ class Law:
     operation: str
     sentence: str
     holds: Callable[[Function], bool]
+
+
+def f32(values: Any) -> Array:
+    """Return a float32 array.
+
+    Shapes      nested lists -> (...)
+    Source      this package
+
+    >>> f32([0.5]).dtype
+    dtype('float32')
+    """
+    return np.array(values, np.float32)
+
+
+def i32(values: Any) -> Array:
+    """Return an int32 array.
+
+    Shapes      nested lists -> (...)
+    Source      this package
+
+    >>> i32([1]).dtype
+    dtype('int32')
+    """
+    return np.array(values, np.int32)
+
+
+def i8(values: Any) -> Array:
+    """Return an int8 array.
+
+    Shapes      nested lists -> (...)
+    Source      this package
+
+    >>> i8([1]).dtype
+    dtype('int8')
+    """
+    return np.array(values, np.int8)
+
+
+def u8(values: Any) -> Array:
+    """Return a uint8 array.
+
+    Shapes      nested lists -> (...)
+    Source      this package
+
+    >>> u8([1]).dtype
+    dtype('uint8')
+    """
+    return np.array(values, np.uint8)
 
 
 def keeps(law: Law, function: Function) -> bool:
@@ -63,7 +113,8 @@ def equal(a: Any, b: Any) -> bool:
     >>> equal([1, 2], np.array([1.0, 2.0]))
     True
     """
-    return np.shape(a) == np.shape(b) and bool(np.array_equal(np.asarray(a, np.float64), np.asarray(b, np.float64), equal_nan=True))
+    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return x.shape == y.shape and bool(np.array_equal(x, y, equal_nan=True))
 
 
 def close(a: Any, b: Any, relative: float = 1e-9) -> bool:

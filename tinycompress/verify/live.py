@@ -1,10 +1,11 @@
 """Live tests: fresh inputs from a seed, each compared with the oracle at the claimed point, and relations that need no oracle.
 
-Vectors can be learnt by heart, and stand at one index of one array. Here the sizes, the layouts and the numbers are new each time, and
-everything is asked twice, the second time in the opposite order.
+Vectors can be learnt by heart, and stand at one index of one array. Here the sizes, the layouts and the numbers are new each
+time, and everything is asked twice, the second time in the opposite order.
 
-What fails is asked of the whole space of conventions, the smallest inputs first, to say which convention would have answered so. Relations
-that hold for every convention are a failure where they are broken; those of one convention are tried only where all else passed.
+What fails is asked of the whole space of conventions, the smallest inputs first, to say which convention would have answered
+so. Relations that hold for every convention are a failure where they are broken; those of one convention are tried only where
+all else passed.
 
 Not here: what is asked (live_requests, live_relations), who asks (running). Read next: running.
 """
@@ -94,7 +95,8 @@ def judge_questions(questions: Sequence[Question], replies: Sequence[tuple[Reply
     >>> judge_questions([], [], np.array(True))
     []
     """
-    outcomes, failed = [], []
+    outcomes: list[Outcome] = []
+    failed: list[tuple[int, int, Question, Reply, Outcome]] = []
     for question, (first, second) in zip(questions, replies, strict=True):
         if differs(question.request, first, second):
             outcomes.append(_unstable(question, first))

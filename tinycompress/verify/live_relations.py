@@ -118,9 +118,11 @@ def _same(a: Array, b: Array) -> bool:
 def _lanes(operation: str, rng: Rng) -> Relation:
     base = _at_ties(operation, rng)
     rows = operation == "integer_matmul"
-    asked = []
-    for i in range(3):
-        asked += [_replace(base, lambda a, n=n, i=i: np.repeat((a if rows else a.reshape(-1))[i : i + 1], n, axis=0)) for n in LENGTHS]  # type: ignore[misc]
+
+    def repeated(i: int, n: int) -> Request:
+        return _replace(base, lambda a: np.repeat((a if rows else a.reshape(-1))[i : i + 1], n, axis=0))
+
+    asked = [repeated(i, n) for i in range(3) for n in LENGTHS]
 
     def broken(answers: Answers) -> str:
         for i, n in enumerate(LENGTHS * 3):
@@ -140,12 +142,12 @@ def _at_ties(operation: str, rng: Rng) -> Request:
     low, high = -16, 15
     ties = np.array([0.5, -1.5, 2.5, 1e9])
     if operation == "requantize":
-        return Request(operation, (np.int32([1, -3, 5, 2**30]), 0.5, z, low, high))
+        return Request(operation, (np.array([1, -3, 5, 2**30], np.int32), 0.5, z, low, high))
     if operation in ("quantize", "fake_quantize"):
         return Request(operation, ((ties * s).astype(np.float32), s, z, low, high))
     if operation == "fake_quantize_backward":
         edges = np.array([low - z - 0.5, high - z + 0.5, high - z + 1, 1e9]) * s
-        return Request(operation, (np.float32([1, 2, 3, 4]), edges.astype(np.float32), s, z, low, high))
+        return Request(operation, (np.arange(1, 5).astype(np.float32), edges.astype(np.float32), s, z, low, high))
     return _base(operation, rng, 4)
 
 
@@ -180,7 +182,8 @@ def _layouts(operation: str, rng: Rng) -> Relation:
     asked = tuple(_replace(base, lambda a, way=way: lay_out(rng, a, way)) for way in ways)  # type: ignore[misc]
 
     def broken(answers: Answers) -> str:
-        odd = [way for way, a in zip(ways, answers, strict=True) if not all(_same(p, q) for p, q in zip(a, answers[0], strict=True))]
+        plain = answers[0]
+        odd = [way for way, a in zip(ways, answers, strict=True) if not all(map(_same, a, plain))]
         return f"a {odd[0]} array has another answer than an equal one that is not" if odd else ""
 
     return Relation("layout", asked, broken)
@@ -190,7 +193,8 @@ def _order(operation: str, rng: Rng) -> Relation:
     base = _replace(_base(operation, rng, 8), lambda a: a.reshape(-1))
     turn = rng.permutation(base.arguments[0].size)
     asked = (base, _replace(base, lambda a: a[turn]))
-    return Relation("order", asked, lambda a: "" if _same(a[0][0][turn], a[1][0]) else "in another order the entries have other answers")
+    words = "in another order the entries have other answers"
+    return Relation("order", asked, lambda a: "" if _same(a[0][0][turn], a[1][0]) else words)
 
 
 def _grid(rng: Rng) -> tuple[float, int, int, int]:

@@ -1,11 +1,11 @@
 """What each operation is asked live: legal arguments of every kind, drawn so that the mutants are seen.
 
-One function per group of operations draws one request; `requests` goes on drawing. Elementwise operations meet no entries, one entry,
-0-d arrays, every memory layout, more than 255 rows and scales per row; integers meet the ends of their types; lists meet ties, k beyond
-the row and rows with nothing relevant. No array has more than 4,096 entries.
+One function per group of operations draws one request; `requests` goes on drawing. Elementwise operations meet no entries, one
+entry, 0-d arrays, every memory layout, more than 255 rows and scales per row; integers meet the ends of their types; lists meet
+ties, k beyond the row and rows with nothing relevant. No array has more than 4,096 entries.
 
 Letters     as in the operations
-Not here: the numbers themselves (hard_inputs), what is right (oracle). Read next: live_relations.
+Not here: the numbers themselves (hard_inputs), what is right (oracle). Read next: live_requests_floats.
 """
 from __future__ import annotations
 
@@ -16,34 +16,28 @@ import numpy as np
 
 from tinycompress.verify.adapters import Request
 from tinycompress.verify.hard_inputs import (
-    LENGTHS, Array, Rng, code_range, edge_ties, hard_floats, lay_out, scale, shape_of, tied_numbers, zero_point,
+    LENGTHS,
+    Rng,
+    code_range,
+    edge_ties,
+    hard_floats,
+    lay_out,
+    scale,
+    shape_of,
+    tied_numbers,
+    zero_point,
 )  # fmt: skip
+from tinycompress.verify.hard_inputs import dtype as draw_dtype
+from tinycompress.verify.hard_inputs import size as draw_size
+from tinycompress.verify.live_requests_floats import FLOAT_DRAWS
 
-TEMPERATURES = (1.0, 2.0, 4.0, 0.5, 3.7, 20.0)
 SPARSITIES = (0.0, 1.0, 0.5, 0.1, 0.25, 0.3, 0.75, 0.9, 1 / 3)
-
-
-def _dtype(rng: Rng) -> Any:
-    return np.float32 if rng.random() < 0.5 else np.float64
-
-
-def _size(rng: Rng, i: int, most: int = 40) -> int:
-    """The first requests have the awkward sizes, the later ones any."""
-    return (0, 1, *LENGTHS)[i] if i < 8 else int(rng.integers(2, most))
-
-
-def _rows(rng: Rng, i: int, least: int = 1) -> int:
-    return (least, 1, 300, 2)[i] if i < 4 else int(rng.integers(max(least, 1), 12))
-
-
-def _fit(values: Array, shape: tuple[int, ...]) -> Array:
-    return values.reshape(shape)
 
 
 def _on_grid(rng: Rng, i: int, operation: str) -> Request:
     low, high = code_range(rng)
     s, z = scale(rng), zero_point(rng, low, high)
-    n = _size(rng, i)
+    n = draw_size(rng, i)
     shape = () if i == 8 else (300, 2) if i == 9 else (i // 4, i // 4) if i % 8 == 2 and i > 9 else shape_of(rng, n)
     n = int(np.prod(shape))
     if operation == "dequantize":
@@ -74,7 +68,7 @@ def _on_grid(rng: Rng, i: int, operation: str) -> Request:
 
 
 def _qparams(rng: Rng, i: int, operation: str) -> Request:
-    n, bits = _size(rng, i), 8 if rng.random() < 0.5 else int(rng.integers(2, 17))
+    n, bits = draw_size(rng, i), 8 if rng.random() < 0.5 else int(rng.integers(2, 17))
     x = hard_floats(rng, n, scale(rng), 0, -100, 100, wild=False)
     x = np.where(np.abs(x) < 1e30, x, np.float32(1.5)).astype(np.float32)
     kind = i % 5
@@ -98,10 +92,12 @@ def _qparams(rng: Rng, i: int, operation: str) -> Request:
 
 def _requantize(rng: Rng, i: int, operation: str) -> Request:
     low, high = code_range(rng)
-    z, n = zero_point(rng, low, high), _size(rng, i)
+    z, n = zero_point(rng, low, high), draw_size(rng, i)
     m = float(rng.choice([0.5, 0.25, 2.0**-10, 1.5, 1 / 3, 0.0078125 * 3, 2.5e-6, 7.3e-8])) if rng.random() < 0.6 else float(
         np.exp(rng.uniform(-16, 1)))  # fmt: skip
-    if i % 5 == 4:
+    if i % 6 == 2:
+        m = float(np.exp(rng.uniform(-17, -12)))  # the sums have more bits than a float32 holds
+    elif i % 5 == 4:
         m = -m
     if i % 6 == 5:
         m = float(rng.choice([1.25, 2.0, 6.5]))  # with the ends of int32 the product leaves it
@@ -132,7 +128,7 @@ def _matmul(rng: Rng, i: int, operation: str) -> Request:
 
 def _bits(rng: Rng, i: int, operation: str) -> Request:
     bits = int(rng.choice([1, 2, 4, 8]))
-    n = _size(rng, i)
+    n = draw_size(rng, i)
     codes = rng.integers(0, 1 << bits, n).astype(np.uint8)
     if operation == "pack":
         return Request(operation, (lay_out(rng, codes), bits))
@@ -141,7 +137,7 @@ def _bits(rng: Rng, i: int, operation: str) -> Request:
 
 
 def _magnitude(rng: Rng, i: int, operation: str) -> Request:
-    n, dtype = _size(rng, i), _dtype(rng)
+    n, dtype = draw_size(rng, i), draw_dtype(rng)
     share = float(rng.choice(SPARSITIES))
     if n and rng.random() < 0.5:
         share = min(1.0, (int(rng.integers(n)) + 0.5) / n)  # the count itself stands at a tie
@@ -160,95 +156,14 @@ def _n_m(rng: Rng, i: int, operation: str) -> Request:
     keep, group = [(2, 4), (1, 4), (3, 4), (1, 2), (2, 5), (4, 8), (4, 4)][int(rng.integers(7))]
     width = (*LENGTHS, 4, 6)[i] if i < 8 else int(rng.integers(1, 14))
     shape = ((width,), (3, width), (2, 2, width), (300, 4), (0,))[i % 5]
-    return Request(operation, (lay_out(rng, tied_numbers(rng, int(np.prod(shape)), _dtype(rng)).reshape(shape)), keep, group))
-
-
-def _layer(rng: Rng, i: int, operation: str) -> Request:
-    dtype = _dtype(rng)
-    rows = LENGTHS[i] if i < 6 else _rows(rng, i - 6, 0)
-    inputs = int(rng.choice([1, 3, 8, 40] if rows < 8 else [1, 3, 5] if rows < 100 else [1, 2]))
-    outputs = inputs if rng.random() < 0.4 else int(rng.choice([1, 2, 4]))
-    x, w, dy = (lay_out(rng, rng.standard_normal(shape).astype(dtype)) for shape in ((rows, inputs), (inputs, outputs), (rows, outputs)))
-    return Request(operation, (x, w, rng.standard_normal(outputs).astype(dtype)) if operation == "linear" else (dy, x, w))
-
-
-def _logits(rng: Rng, shape: tuple[int, ...], dtype: Any, size: float) -> Array:
-    z = rng.standard_normal(shape) * size
-    if rng.random() < 0.2:
-        z = np.rint(z)
-    return lay_out(rng, z.astype(dtype))
-
-
-def _loss(rng: Rng, i: int, operation: str) -> Request:
-    dtype, classes = _dtype(rng), int(rng.choice([2, 3, 5, 11]))
-    rows = LENGTHS[i] if i < 5 else (1, 300)[i - 5] if i < 7 else int(rng.integers(2, 9))
-    t = 1.0 if i == 7 else float(rng.choice(TEMPERATURES))
-    shape = (rows,) if operation.startswith("binary") else (rows, classes if rows < 300 else 2)
-    # subtle: float64 probabilities below 1e-308 times large ratios are lost by some right formulas: no kd logits that far apart
-    size = float(rng.choice([1, 3, 30, 30 if "kd" in operation and dtype is np.float64 else 500]))
-    z = _logits(rng, shape, dtype, size)
-    if operation == "softmax":
-        return Request(operation, (z, t))
-    if operation.startswith("cross"):
-        return Request(operation, (z, lay_out(rng, rng.integers(0, shape[1], rows))))
-    teacher = _logits(rng, shape, dtype, size) if i % 6 != 5 else z.copy()
-    return Request(operation, (z, teacher, t))
-
-
-def _adam(rng: Rng, i: int, operation: str) -> Request:
-    dtype, n = _dtype(rng), _size(rng, i)
-    shape = () if i == 8 else shape_of(rng, n)
-    size = float(rng.choice([1, 1e-4, 100]))
-    p, g, m = (lay_out(rng, (rng.standard_normal(shape) * f).astype(dtype)) for f in (1, size, size))
-    v = lay_out(rng, (np.square(rng.standard_normal(shape)) * size * size + (rng.random() < 0.5)).astype(dtype))
-    t = (1, 2, 3, 10, 1000)[i % 5]
-    if t == 1:
-        m, v = np.zeros_like(m), np.zeros_like(v)
-    hyper = (float(rng.choice([0.001, 0.1])), 0.9, float(rng.choice([0.999, 0.99])), float(rng.choice([1e-8, 1e-3, 0.5])))
-    return Request(operation, (p, g, m, v, t, *hyper))
-
-
-def _classes(rng: Rng, i: int, operation: str) -> Request:
-    n, classes = (1, 2, 300, 40)[i] if i < 4 else int(rng.integers(2, 30)), int(rng.choice([2, 3, 5, 9]))
-    y = rng.integers(0, classes, n)
-    predicted = np.where(rng.random(n) < 0.5, y, rng.integers(0, classes, n))
-    if i % 3 == 1:
-        predicted = np.where(predicted == 0, classes - 1, predicted)  # a class that is never predicted
-    if i % 3 == 2:
-        y, predicted = np.where(y == 1, 0, y) + 2, predicted + 2  # a class that is never true; labels that do not begin at 0
-    average = () if operation == "accuracy" else (("micro", "macro", "weighted")[i % 3 if rng.random() < 0.3 else int(rng.integers(1, 3))],)
-    return Request(operation, (lay_out(rng, y), lay_out(rng, predicted), *average))
-
-
-def _auc(rng: Rng, i: int, operation: str) -> Request:
-    n = (2, 8, 65, 300)[i] if i < 4 else int(rng.integers(2, 30))
-    y = rng.integers(0, 2, n) if i % 6 != 5 else np.full(n, i // 6 % 2)
-    s = rng.integers(0, 5, n) / 4 if rng.random() < 0.6 else rng.standard_normal(n)
-    return Request(operation, (lay_out(rng, y), lay_out(rng, s.astype(_dtype(rng)))))
-
-
-def _ranked(rng: Rng, i: int, operation: str) -> Request:
-    rows, width, dtype = _rows(rng, i), int(rng.choice([1, 2, 5, 8, 12])), _dtype(rng)
-    scores = rng.standard_normal((rows, width)) if rng.random() < 0.4 else rng.integers(0, 3, (rows, width))
-    relevance = rng.integers(0, 4, (rows, width)) if rng.random() < 0.6 else (rng.random((rows, width)) < 0.3)
-    relevance = relevance.astype(dtype)
-    if operation == "hit_rate" and i % 3 == 0:
-        relevance = relevance * dtype(0.25)
-    if rows > 1 and rng.random() < 0.7:
-        relevance[int(rng.integers(rows))] = 0
-    k = width + 3 if i % 5 == 4 else int(rng.integers(1, width + 1))
-    return Request(operation, (lay_out(rng, scores.astype(dtype)), lay_out(rng, relevance), k))
+    return Request(operation, (lay_out(rng, tied_numbers(rng, int(np.prod(shape)), draw_dtype(rng)).reshape(shape)), keep, group))
 
 
 DRAWS: dict[str, Callable[[Rng, int, str], Request]] = {
     **dict.fromkeys(("quantize", "dequantize", "fake_quantize", "fake_quantize_backward"), _on_grid),
     **dict.fromkeys(("symmetric_qparams", "asymmetric_qparams"), _qparams),
     "requantize": _requantize, "integer_matmul": _matmul, "pack": _bits, "unpack": _bits,
-    "magnitude_mask": _magnitude, "n_m_mask": _n_m, "linear": _layer, "linear_backward": _layer,
-    **dict.fromkeys(("softmax", "cross_entropy", "cross_entropy_backward", "kd_loss", "kd_loss_backward", "binary_kd_loss",
-                     "binary_kd_loss_backward"), _loss),
-    "adam_step": _adam, **dict.fromkeys(("accuracy", "precision", "recall", "f1"), _classes),
-    "auc": _auc, "hit_rate": _ranked, "ndcg": _ranked,
+    "magnitude_mask": _magnitude, "n_m_mask": _n_m, **FLOAT_DRAWS,
 }  # fmt: skip
 
 

@@ -1,17 +1,14 @@
 """The mistake museum: every named mistake, the law that it breaks, and the harm that it does, in one list.
 
-The mistakes stand by family in mutants_grids, mutants_integers, mutants_masks, mutants_layers, mutants_distillation, mutants_metrics.
-They are also how the kit is tested: whatever it asks, it must find every one of them (kill_matrix).
+The mistakes stand by family in mutants_grids, mutants_integers, mutants_masks, mutants_layers, mutants_distillation,
+mutants_metrics. They are also how the kit is tested: whatever it asks, it must find every one of them (kill_matrix).
 
 Letters     as in the operations
-Not here: how each is found (kill_matrix). Read next: kill_matrix.
+Not here: how each is found (kill_matrix). Read next: harm, then kill_matrix.
 """
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
-
-import numpy as np
 
 from tinycompress.verify import mutants_distillation as distillation
 from tinycompress.verify.axes import Point, default_point, points
@@ -21,11 +18,24 @@ from tinycompress.verify.mutants_integers import INTEGER_LAWS, INTEGER_MUTANTS, 
 from tinycompress.verify.mutants_layers import LAYER_LAWS, LAYER_MUTANTS, LAYER_RIGHT
 from tinycompress.verify.mutants_masks import MASK_LAWS, MASK_MUTANTS, MASK_RIGHT
 from tinycompress.verify.mutants_metrics import METRIC_LAWS, METRIC_MUTANTS, METRIC_RIGHT
-from tinycompress.verify.operations import OPERATIONS, read_answer
+from tinycompress.verify.operations import OPERATIONS
 
-MUTANTS: tuple[Mutant, ...] = (*GRID_MUTANTS, *INTEGER_MUTANTS, *MASK_MUTANTS, *LAYER_MUTANTS, *distillation.TWINS, *METRIC_MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *GRID_MUTANTS, *INTEGER_MUTANTS, *MASK_MUTANTS, *LAYER_MUTANTS, *distillation.TWINS, *METRIC_MUTANTS,
+)  # fmt: skip
 LAWS: dict[str, Law] = {**GRID_LAWS, **INTEGER_LAWS, **MASK_LAWS, **LAYER_LAWS, **distillation.laws(), **METRIC_LAWS}
 RIGHT: dict[str, Function] = {**GRID_RIGHT, **INTEGER_RIGHT, **MASK_RIGHT, **LAYER_RIGHT, **distillation.RIGHT, **METRIC_RIGHT}
+
+# Those that anybody who has compressed a model has met; the others are their relatives.
+FAMOUS = (
+    "truncation", "half_away", "reciprocal", "zero_inside", "zero_after_clamp", "cast_before_clip", "wraps", "tail_lanes",
+    "remembers", "passes_everywhere", "difference_wraps", "max_for_absmax", "by_128", "not_widened", "arithmetic_shift",
+    "int16_sums", "weight_zero_forgotten", "high_first", "percentile", "count_cut_off", "kept_rounded", "signed_weights",
+    "n_pruned", "mask_not_reapplied", "weight_gradient_transposed", "mean_of_rows", "not_shifted", "softmax_twice",
+    "epsilon_inside", "not_corrected", "no_t_squared", "mean", "swapped", "batch_axis", "probabilities", "epsilon",
+    "teacher_unused", "alpha_swapped", "one_logit", "f1_of_averages", "ties_won", "argsort_ties", "exponential_gain",
+    "empty_skipped",
+)  # fmt: skip
 
 
 def point_of(mutant: Mutant) -> dict[str, str] | None:
@@ -74,26 +84,3 @@ def killers(mutant: Mutant) -> list[str]:
     ['stays zero']
     """
     return [name for name, law in LAWS.items() if law.operation == mutant.operation and not keeps(law, mutant.function)]
-
-
-def measured_harm(mutant: Mutant, right: Any, wrong: Any) -> str:
-    """Say how far two answers are apart, in words: how many entries differ, and by how much where they are numbers.
-
-    Shapes      two answers of the mutant's operation to one input
-    Source      this package
-
-    >>> measured_harm(MUTANTS[0], np.array([1, 2, 3, 4]), np.array([1, 2, 3, 6]))
-    '25 % of 4 differ, by up to 2'
-    """
-    if mutant.operation in OPERATIONS:
-        a, b = (read_answer(mutant.operation, answer)[0].astype(np.float64).ravel() for answer in (right, wrong))
-    else:
-        a, b = (np.ravel(answer).astype(np.float64) for answer in (right, wrong))
-    if a.size != b.size:
-        return f"{b.size} entries for {a.size}"
-    if a.size == 1:
-        return f"{b[0]:.4g} for {a[0]:.4g}"
-    with np.errstate(all="ignore"):
-        apart = np.abs(a - b)
-        share = f"{100 * np.mean(~(apart <= 1e-12 * np.abs(a).max())):.0f} % of {a.size} differ"
-    return f"{share}, by up to {np.nanmax(apart):.3g}" if np.isfinite(apart).any() else f"{share}: NaN"

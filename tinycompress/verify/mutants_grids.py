@@ -5,17 +5,19 @@ Not here: the right functions (own). Read next: mutants_integers.
 """
 from __future__ import annotations
 
+import itertools
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from tinycompress.verify.laws import Function, Law, Mutant, equal, unchanged
+from tinycompress.verify.laws import Function, Law, Mutant, equal, f32, unchanged
 from tinycompress.verify.own import OWN, Array
 
 X = np.array([-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5, 0.3, -0.7, 1.9, -2.2, 40.0, -50.0], np.float32)
 TIES = np.arange(-4, 4, dtype=np.float32) + np.float32(0.5)
-X.flags.writeable = False  # one mistake writes into it
+X.flags.writeable = TIES.flags.writeable = False  # one mistake writes into it
+_seeds = itertools.count()  # chance, the same for every process
 _calls: list[Any] = []  # what the mistake `remembers` remembers
 
 
@@ -31,7 +33,7 @@ def coder(rounding: Function = np.rint, scaling: Function = np.divide, inside: b
     Shapes      takes functions of arrays
     Source      this package
 
-    >>> coder()(np.float32([1.5, 2.5]), 1.0, 0, -128, 127).tolist()
+    >>> coder()(f32([1.5, 2.5]), 1.0, 0, -128, 127).tolist()
     [2, 2]
     """
 
@@ -79,8 +81,9 @@ def _clamp_then_shift(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: in
 
 
 def _columns(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Array:
-    return coder()(x.T, scale, zero_point, qmin, qmax, axis).T if axis is not None and x.ndim == 2 and x.shape[0] == x.shape[1] else (
-        coder()(x, scale, zero_point, qmin, qmax, axis))  # fmt: skip
+    turned = axis is not None and x.ndim == 2 and x.shape[0] == x.shape[1]
+    codes: Array = coder()(x.T if turned else x, scale, zero_point, qmin, qmax, axis)
+    return codes.T if turned else codes
 
 
 def _one_scale(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Array:
@@ -108,7 +111,7 @@ def _remembers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> A
 
 
 def _dithers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
-    noise = np.random.default_rng().random(x.shape, np.float32)
+    noise = np.random.default_rng(next(_seeds)).random(x.shape, np.float32)
     return coder(lambda v: np.floor(v + noise))(x, scale, zero_point, qmin, qmax)
 
 
@@ -125,7 +128,8 @@ def _shared_buffer(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) 
 def _fake(codes: Function = coder(), shift: int = -1) -> Function:
     def fake_quantize(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Array:
         q = codes(x, scale, zero_point, qmin, qmax, axis)
-        y: Array = ((q + shift * _rows(zero_point, x, axis)) * _rows(np.float32(scale), x, axis).astype(np.float64)).astype(np.float32)
+        y: Array = ((q + shift * _rows(zero_point, x, axis)) * _rows(np.float32(scale), x,
+            axis).astype(np.float64)).astype(np.float32)
         return y
 
     return fake_quantize
@@ -147,7 +151,8 @@ def _passes(mask: Function) -> Function:
 
 
 def _times_scale(dy: Array, x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
-    return _passes(lambda v, z, low, high: (np.rint(v) + z >= low) & (np.rint(v) + z <= high))(dy, x, scale, zero_point, qmin, qmax) * np.float32(scale)
+    return _passes(lambda v, z, low, high: (np.rint(v) + z >= low) & (np.rint(v) + z <= high))(dy, x, scale, zero_point, qmin,
+        qmax) * np.float32(scale)
 
 
 def _codes_of(f: Function, x: Array, s: float = 1.0, z: int = 0, low: int = -128, high: int = 127) -> Array:
@@ -155,61 +160,80 @@ def _codes_of(f: Function, x: Array, s: float = 1.0, z: int = 0, low: int = -128
 
 
 GRID_LAWS: dict[str, Law] = {
-    "ties balance": Law("quantize", "over ties in a row the errors sum to 0", lambda f: float((_codes_of(f, TIES) - TIES).sum()) == 0
+    "ties balance": Law("quantize", "over ties in a row the errors sum to 0",
+        lambda f: float((_codes_of(f, TIES) - TIES).sum()) == 0
                         and float((_codes_of(f, TIES[4:]) - TIES[4:]).sum()) == 0),
-    "nearest": Law("quantize", "|x - q s| <= s / 2 in range", lambda f: all(bool((np.abs(_codes_of(f, x) - x.astype(np.float64)) <= 0.5).all()) for x in (X, np.float32([0.49999997])))),
+    "nearest": Law("quantize", "|x - q s| <= s / 2 in range",
+        lambda f: all(bool((np.abs(_codes_of(f, x) - x.astype(np.float64)) <= 0.5).all())
+        for x in (X, f32([0.49999997])))),
     "quotient": Law("quantize", "q(x, s) = q(fl32(x / s), 1)", lambda f: all(
         equal(_codes_of(f, x, s), _codes_of(f, x / np.float32(s))) for s in (3.0, 7.0, 0.1, 1.7)
         for x in [((np.arange(-60, 60) + 0.5) * np.float32(s)).astype(np.float32)])),
     "scale in float32": Law("quantize", "q(x, s) = q(x, fl32(s))", lambda f: all(
         equal(_codes_of(f, x, s), _codes_of(f, x, float(np.float32(s)))) for s in (0.1, 0.3, 0.7)
         for x in [((np.arange(-60, 60) + 0.5) * np.float32(s)).astype(np.float32)])),
-    "zero point alone": Law("quantize", "q(x, s, z) = q(x, s, 0) + z where both are in range", lambda f: equal(_codes_of(f, TIES, 1, 3), _codes_of(f, TIES) + 3)),
+    "zero point alone": Law("quantize", "q(x, s, z) = q(x, s, 0) + z where both are in range",
+        lambda f: equal(_codes_of(f, TIES, 1, 3), _codes_of(f, TIES) + 3)),
     "in range": Law("quantize", "qmin <= q <= qmax", lambda f: all(bool(((q >= low) & (q <= high)).all()) for low, high, z in (
-        (-128, 127, 100), (0, 255, 3), (-7, 7, 0)) for q in [_codes_of(f, np.float32([-1e3, 200, 90, 1e3]), 1, z, low, high)])),
+        (-128, 127, 100), (0, 255, 3), (-7, 7, 0)) for q in [_codes_of(f, f32([-1e3, 200, 90, 1e3]), 1, z, low, high)])),
     "saturates": Law("quantize", "beyond the range stands its end, however far", lambda f: equal(
-        _codes_of(f, np.float32([130, 3e9, 1e30, np.inf, -130, -3e9, -np.inf])), [127] * 4 + [-128] * 3)),
+        _codes_of(f, f32([130, 3e9, 1e30, np.inf, -130, -3e9, -np.inf])), [127] * 4 + [-128] * 3)),
     "all codes": Law("quantize", "quantize undoes dequantize for every code", lambda f: all(
         equal(_codes_of(f, np.arange(low, high + 1).astype(np.float32), 1, 0, low, high), np.arange(low, high + 1))
         for low, high in ((-128, 127), (0, 255), (-2, 1), (-(2**15), 2**15 - 1)))),
-    "rows alone (grid)": Law("quantize", "with axis=0 a row is quantized by its own scale", lambda f: "axis" not in signature(f).parameters or equal(
-        f(np.full((2, 2), 8, np.float32), np.float32([1, 4]), 0, -128, 127, axis=0), [[8, 8], [2, 2]])),
+    "rows alone (grid)": Law("quantize", "with axis=0 a row is quantized by its own scale",
+        lambda f: "axis" not in signature(f).parameters or equal(
+        f(np.full((2, 2), 8, np.float32), f32([1, 4]), 0, -128, 127, axis=0), [[8, 8], [2, 2]])),
     "lanes": Law("quantize", "a value has the same code at every index of every length", lambda f: all(
         len(set(_codes_of(f, np.full(n, v, np.float32)).tolist())) == 1
-        and _codes_of(f, np.full(n, v, np.float32))[0] == _codes_of(f, np.full(64, v, np.float32))[0] for n in (1, 7, 8, 31, 64, 65) for v in (2.5, -0.5))
+        and _codes_of(f, np.full(n, v, np.float32))[0] == _codes_of(f, np.full(64, v, np.float32))[0]
+            for n in (1, 7, 8, 31, 64, 65) for v in (2.5, -0.5))
         and len(set(_codes_of(f, X[:4]).tolist())) > 1),
     "forgets": Law("quantize", "the answer does not depend on earlier calls: q(x, 1), then q(x, s) = q(x / s, 1)",
                    lambda f: equal(_codes_of(f, X), _codes_of(coder(), X)) and equal(_codes_of(f, X, 0.5), _codes_of(f, 2 * X))),
-    "twice": Law("quantize", "the same question has the same answer", lambda f: all(equal(_codes_of(f, X), _codes_of(f, X)) for _ in range(4))),
+    "twice": Law("quantize", "the same question has the same answer",
+        lambda f: all(equal(_codes_of(f, X), _codes_of(f, X)) for _ in range(4))),
     "arguments kept (grid)": Law("quantize", "the arguments stay as they are", lambda f: unchanged(f, (X, 0.5, 0, -128, 127))),
     "fixed points": Law("fake_quantize", "what stands on the grid stays", lambda f: all(
-        equal(f(np.float32([-2, 0, 0.5, 3]), 0.5, z, -128, 127), [-2, 0, 0.5, 3]) for z in (0, 5))),
-    "bounded": Law("fake_quantize", "no value lies outside the grid", lambda f: float(np.max(f(np.float32([1e3]), 0.5, 0, -128, 127))) == 63.5),
-    "balanced": Law("fake_quantize", "over ties in a row the errors sum to 0", lambda f: float((f(TIES[4:], 1.0, 0, -128, 127) - TIES[4:]).sum()) == 0),
-    "blocked outside": Law("fake_quantize_backward", "no gradient where the code was clipped", lambda f: equal(f(X * 0 + 1, X * 9, 1.0, 0, -8, 7)[-2:], [0, 0])),
+        equal(f(f32([-2, 0, 0.5, 3]), 0.5, z, -128, 127), [-2, 0, 0.5, 3]) for z in (0, 5))),
+    "bounded": Law("fake_quantize", "no value lies outside the grid",
+        lambda f: float(np.max(f(f32([1e3]), 0.5, 0, -128, 127))) == 63.5),
+    "balanced": Law("fake_quantize", "over ties in a row the errors sum to 0",
+        lambda f: float((f(TIES[4:], 1.0, 0, -128, 127) - TIES[4:]).sum()) == 0),
+    "blocked outside": Law("fake_quantize_backward", "no gradient where the code was clipped",
+        lambda f: equal(f(X * 0 + 1, X * 9, 1.0, 0, -8, 7)[-2:], [0, 0])),
     "passes inside": Law("fake_quantize_backward", "dy itself where the code is in range, the ends included", lambda f: equal(
-        f(np.float32([2, 2, 2, 2]), np.float32([0, -4, 3.5, 1]), 0.5, 0, -8, 7), [2, 2, 2, 2])),
+        f(f32([2, 2, 2, 2]), f32([0, -4, 3.5, 1]), 0.5, 0, -8, 7), [2, 2, 2, 2])),
     "follows the code": Law("fake_quantize_backward", "what rounds to an end of the range is in range", lambda f: equal(
-        f(np.float32([1, 1]), np.float32([7.25, -8.5]), 1.0, 0, -8, 7), [1, 1])),
+        f(f32([1, 1]), f32([7.25, -8.5]), 1.0, 0, -8, 7), [1, 1])),
 }  # fmt: skip
 
 GRID_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("truncation", "quantize", coder(np.trunc), "nearest", "every code is pulled to zero: twice the largest error, and a bias", "rounding", "toward_zero"),
+    Mutant("truncation", "quantize", coder(np.trunc), "nearest",
+        "every code is pulled to zero: twice the largest error, and a bias", "rounding", "toward_zero"),
     Mutant("floor", "quantize", coder(np.floor), "nearest", "all values sink by half a step on average", "rounding", "floor"),
-    Mutant("half_away", "quantize", coder(_half_away), "ties balance", "codes that meet ties grow outward", "rounding", "half_away"),
+    Mutant("half_away", "quantize", coder(_half_away), "ties balance", "codes that meet ties grow outward", "rounding",
+        "half_away"),
     Mutant("half_up", "quantize", coder(_half_up), "ties balance", "codes that meet ties drift upward", "rounding", "half_up"),
-    Mutant("half_up_in_float32", "quantize", coder(_plus_half), "nearest", "0.49999997 becomes 1, and odd numbers above 2^23 even"),
-    Mutant("reciprocal", "quantize", coder(scaling=lambda x, s: x * (np.float32(1) / s)), "quotient", "some ties fall to the other side", "scaling", "reciprocal"),
-    Mutant("float64_quotient", "quantize", coder(scaling=lambda x, s: x.astype(np.float64) / s), "quotient", "codes differ from every float32 kernel", "scaling", "divide64"),
+    Mutant("half_up_in_float32", "quantize", coder(_plus_half), "nearest",
+        "0.49999997 becomes 1, and odd numbers above 2^23 even"),
+    Mutant("reciprocal", "quantize", coder(scaling=lambda x, s: x * (np.float32(1) / s)), "quotient",
+        "some ties fall to the other side", "scaling", "reciprocal"),
+    Mutant("float64_quotient", "quantize", coder(scaling=lambda x, s: x.astype(np.float64) / s), "quotient",
+        "codes differ from every float32 kernel", "scaling", "divide64"),
     Mutant("float64_scale", "quantize", coder(take=lambda s: np.asarray(s, np.float64)),
            "scale in float32", "the scale on disk is not the one that was used"),
-    Mutant("zero_inside", "quantize", coder(inside=True), "zero point alone", "odd zero points turn ties around", "zero_point", "inside"),
+    Mutant("zero_inside", "quantize", coder(inside=True), "zero point alone", "odd zero points turn ties around", "zero_point",
+        "inside"),
     Mutant("zero_after_clamp", "quantize", _clamp_then_shift, "in range", "codes leave the range and wrap when stored"),
-    Mutant("cast_before_clip", "quantize", coder(_to_int32, limit=_in_int32), "saturates", "the largest values become the smallest codes", "saturation", "int32_first"),
+    Mutant("cast_before_clip", "quantize", coder(_to_int32, limit=_in_int32), "saturates",
+        "the largest values become the smallest codes", "saturation", "int32_first"),
     Mutant("wraps", "quantize", coder(limit=_modulo), "saturates", "an outlier becomes any code", "saturation", "wrap"),
     Mutant("int8_for_uint8", "quantize", coder(limit=_int8), "all codes", "the upper half of an unsigned range is lost"),
-    Mutant("open_end", "quantize", coder(limit=lambda q, a, b: np.clip(q, a, b - 1)), "all codes", "the largest code is never used"),
-    Mutant("narrowed", "quantize", coder(limit=lambda q, a, b: np.clip(q, -b if a < 0 else a, b)), "all codes", "the lowest code is never used", "range", "narrow"),
+    Mutant("open_end", "quantize", coder(limit=lambda q, a, b: np.clip(q, a, b - 1)), "all codes",
+        "the largest code is never used"),
+    Mutant("narrowed", "quantize", coder(limit=lambda q, a, b: np.clip(q, -b if a < 0 else a, b)), "all codes",
+        "the lowest code is never used", "range", "narrow"),
     Mutant("scale_by_column", "quantize", _columns, "rows alone (grid)", "each row gets its neighbours' scales"),
     Mutant("one_scale", "quantize", _one_scale, "rows alone (grid)", "small rows vanish in the step of the first"),
     Mutant("tail_lanes", "quantize", _tail, "lanes", "the answer depends on where in the array a value stands"),
@@ -219,12 +243,17 @@ GRID_MUTANTS: tuple[Mutant, ...] = (
     Mutant("dithers", "quantize", _dithers, "twice", "no run can be repeated"),
     Mutant("in_place", "quantize", _in_place, "arguments kept (grid)", "the caller's weights are divided by s"),
     Mutant("zero_added", "fake_quantize", _fake(shift=1), "fixed points", "everything moves by 2 z s"),
-    Mutant("fake_truncation", "fake_quantize", _fake(coder(np.trunc)), "balanced", "training meets larger errors than the kernel makes", "rounding", "toward_zero"),
+    Mutant("fake_truncation", "fake_quantize", _fake(coder(np.trunc)), "balanced",
+        "training meets larger errors than the kernel makes", "rounding", "toward_zero"),
     Mutant("unclamped", "fake_quantize", _fake_again, "bounded", "training never sees what clipping does"),
-    Mutant("passes_everywhere", "fake_quantize_backward", _passes(lambda v, z, a, b: v == v), "blocked outside", "clipped weights run away unseen", "mask", "everywhere"),
-    Mutant("true_derivative", "fake_quantize_backward", _passes(lambda v, z, a, b: v != v), "passes inside", "nothing is ever learnt", "mask", "nowhere"),
-    Mutant("strict_mask", "fake_quantize_backward", _passes(lambda v, z, a, b: (np.rint(v) + z > a) & (np.rint(v) + z < b)), "passes inside", "the end codes freeze", "mask", "strict"),
-    Mutant("unrounded_mask", "fake_quantize_backward", _passes(lambda v, z, a, b: (v + z >= a) & (v + z <= b)), "follows the code", "half a step at each end learns nothing", "mask", "unrounded"),
+    Mutant("passes_everywhere", "fake_quantize_backward", _passes(lambda v, z, a, b: v == v), "blocked outside",
+        "clipped weights run away unseen", "mask", "everywhere"),
+    Mutant("true_derivative", "fake_quantize_backward", _passes(lambda v, z, a, b: v != v), "passes inside",
+        "nothing is ever learnt", "mask", "nowhere"),
+    Mutant("strict_mask", "fake_quantize_backward", _passes(lambda v, z, a, b: (np.rint(v) + z > a) & (np.rint(v) + z < b)),
+        "passes inside", "the end codes freeze", "mask", "strict"),
+    Mutant("unrounded_mask", "fake_quantize_backward", _passes(lambda v, z, a, b: (v + z >= a) & (v + z <= b)),
+        "follows the code", "half a step at each end learns nothing", "mask", "unrounded"),
     Mutant("times_scale", "fake_quantize_backward", _times_scale, "passes inside", "gradients shrink by s"),
 )  # fmt: skip
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tinycompress.verify.laws import Function, Law, Mutant, equal
+from tinycompress.verify.laws import Function, Law, Mutant, equal, f32, i8, u8
 from tinycompress.verify.own import OWN, Array
 
 Q = np.arange(-128, 128).astype(np.int8)
-POSITIVE = np.float32([2.0, 2.5, 3.75])
-MIXED = np.float32([-1.5, 0.25, 3.0])
-A, B = np.int8([[-128, 127, 3]]), np.int8([[5], [-128], [127]])
+POSITIVE = f32([2.0, 2.5, 3.75])
+MIXED = f32([-1.5, 0.25, 3.0])
+A, B = i8([[-128, 127, 3]]), i8([[5], [-128], [127]])
 
 
 def _wrapping_difference(q: Array, scale: Any, zero_point: Any) -> Array:
@@ -140,37 +140,47 @@ def _codes(acc: list[int], f: Function, m: float = 0.5, z: int = 0, high: int = 
 INTEGER_LAWS: dict[str, Law] = {
     "wide difference": Law("dequantize", "int8 codes have the values that the same codes have in int32", lambda f: equal(
         f(Q, 0.5, 100), f(Q.astype(np.int32), 0.5, 100))),
-    "zero is exact": Law("dequantize", "the zero point stands for 0", lambda f: equal(f(np.int8([5]), 0.1, 5), [0.0])),
+    "zero is exact": Law("dequantize", "the zero point stands for 0", lambda f: equal(f(i8([5]), 0.1, 5), [0.0])),
     "shift of both": Law("dequantize", "x(q + 1, z + 1) = x(q, z), to the last bit", lambda f: equal(
         f(Q[:-1].astype(np.int32) + 1, 0.1, 8), f(Q[:-1].astype(np.int32), 0.1, 7))),
     "one step": Law("dequantize", "q = z + 1 stands for s in float32", lambda f: all(
-        equal(f(np.int8([1]), s, 0), [np.float32(s)]) for s in (0.1, 0.3)) and equal(f(Q, 0.1, 0), Q.astype(np.float32) * np.float32(0.1))),
+        equal(f(i8([1]), s, 0), [np.float32(s)]) for s in (0.1, 0.3)) and equal(f(Q, 0.1, 0),
+            Q.astype(np.float32) * np.float32(0.1))),
     "sign": Law("symmetric_qparams", "x and -x have the same scale", lambda f: float(f(MIXED, 8)) == float(f(-MIXED, 8))),
     "largest code": Law("symmetric_qparams", "the largest |x| is the largest code exactly", lambda f: all(
-        float(f(np.float32([2.0, 1.0]), b)) == float(np.float32(2) / np.float32((1 << b - 1) - 1)) for b in (4, 8))),
+        float(f(f32([2.0, 1.0]), b)) == float(np.float32(2) / np.float32((1 << b - 1) - 1)) for b in (4, 8))),
     "divisible": Law("symmetric_qparams", "a scale can be divided by, also where all is zero or nothing is there", lambda f: all(
         float(f(x, 8)) > 0 for x in (np.zeros(3, np.float32), np.zeros(0, np.float32)))),
-    "covers": Law("asymmetric_qparams", "no entry lies more than half a step outside the codes", lambda f: all(_covers(f, x) for x in (POSITIVE, MIXED, -POSITIVE))),
-    "spans": Law("asymmetric_qparams", "2^b codes have 2^b - 1 steps between them", lambda f: _pair(f, np.float32([0, 255])) == (1.0, -128)),
-    "nearest zero": Law("asymmetric_qparams", "the zero point is the nearest code to where 0 lies", lambda f: _pair(f, np.float32([-10.25, 244.75]))[1] == -118),
-    "halves": Law("requantize", "over sums in a row, halved, the errors add up to 0", lambda f: int(_codes([1, 3, 5, 7], f).sum()) * 2 == 16
+    "covers": Law("asymmetric_qparams", "no entry lies more than half a step outside the codes",
+        lambda f: all(_covers(f, x) for x in (POSITIVE, MIXED, -POSITIVE))),
+    "spans": Law("asymmetric_qparams", "2^b codes have 2^b - 1 steps between them",
+        lambda f: _pair(f, f32([0, 255])) == (1.0, -128)),
+    "nearest zero": Law("asymmetric_qparams", "the zero point is the nearest code to where 0 lies",
+        lambda f: _pair(f, f32([-10.25, 244.75]))[1] == -118),
+    "halves": Law("requantize", "over sums in a row, halved, the errors add up to 0",
+        lambda f: int(_codes([1, 3, 5, 7], f).sum()) * 2 == 16
                   and int(_codes([-1, -3, -5, -7], f).sum()) * 2 == -16),
-    "shift of code": Law("requantize", "another zero point moves every code by as much", lambda f: equal(_codes([1, 3, 5, -3], f, z=3), _codes([1, 3, 5, -3], f) + 3)),
-    "proportional": Law("requantize", "three times the multiplier is three times the code", lambda f: equal(_codes([8, -40], f, 0.75), _codes([8, -40], f, 0.25) * 3)),
+    "shift of code": Law("requantize", "another zero point moves every code by as much",
+        lambda f: equal(_codes([1, 3, 5, -3], f, z=3), _codes([1, 3, 5, -3], f) + 3)),
+    "proportional": Law("requantize", "three times the multiplier is three times the code",
+        lambda f: equal(_codes([8, -40], f, 0.75), _codes([8, -40], f, 0.25) * 3)),
     "odd": Law("requantize", "-m gives -q", lambda f: equal(_codes([10, -40], f, -0.5), -_codes([10, -40], f, 0.5))),
-    "ends": Law("requantize", "what is beyond the range stands at its end", lambda f: equal(_codes([2**31 - 1, -(2**31)], f, 1.5, 100), [127, -128])),
+    "ends": Law("requantize", "what is beyond the range stands at its end",
+        lambda f: equal(_codes([2**31 - 1, -(2**31)], f, 1.5, 100), [127, -128])),
     "float32": Law("requantize", "sum and multiplier are rounded to float32 before they meet", lambda f: equal(
         _codes([(1 << 24) + 1, (1 << 24) + 3], f, 2.0**-25), _codes([1 << 24, (1 << 24) + 4], f, 2.0**-25))
         and equal(_codes([15], f, 0.1), _codes([3], f, 0.5))),
     "K ones": Law("integer_matmul", "K equal products are K times one", lambda f: all(
-        int(np.asarray(f(np.full((1, k), v, np.int8), np.full((k, 1), v, np.int8), 0, 0))[0, 0]) == k * v * v for k in (1, 3, 300) for v in (-128, 127))
+        int(np.asarray(f(np.full((1, k), v, np.int8), np.full((k, 1), v, np.int8), 0, 0))[0, 0]) == k * v * v
+            for k in (1, 3, 300) for v in (-128, 127))
         and int(np.asarray(f(np.full((1, 699), 255, np.uint8), np.full((699, 1), 255, np.uint8), 0, 0))[0, 0]) == 699 * 255**2),
-    "zero rows": Law("integer_matmul", "what equals its zero point adds nothing", lambda f: equal(f(np.full((1, 3), 7, np.int8), B, 7, 5), [[0]])
+    "zero rows": Law("integer_matmul", "what equals its zero point adds nothing",
+        lambda f: equal(f(np.full((1, 3), 7, np.int8), B, 7, 5), [[0]])
                      and equal(f(A, np.full((3, 1), -9, np.int8), 2, -9), [[0]])),
     "first is low": Law("pack", "the first element is in the low bits of the first byte", lambda f: all(
-        bytes(f(np.uint8([1] + [0] * 8), b))[0] == 1 for b in (1, 2, 4, 8))),
-    "padding": Law("pack", "unused bits are 0, and no byte is unused", lambda f: [*bytes(f(np.uint8([1, 2, 3]), 4))] == [33, 3]),
-    "neighbours": Law("pack", "neighbours share a byte", lambda f: [*bytes(f(np.uint8([1, 2, 3, 0]), 4))][0] == 33),
+        bytes(f(u8([1] + [0] * 8), b))[0] == 1 for b in (1, 2, 4, 8))),
+    "padding": Law("pack", "unused bits are 0, and no byte is unused", lambda f: [*bytes(f(u8([1, 2, 3]), 4))] == [33, 3]),
+    "neighbours": Law("pack", "neighbours share a byte", lambda f: [*bytes(f(u8([1, 2, 3, 0]), 4))][0] == 33),
     "low first": Law("unpack", "the low bits of the first byte are the first element", lambda f: all(
         int(np.asarray(f(bytes([1, 0]), b, 16 // b))[0]) == 1 for b in (1, 2, 4, 8))),
     "unsigned": Law("unpack", "codes are 0 ... 2^b - 1", lambda f: int(np.min(f(bytes([255, 255]), 4, 4))) == 15),
@@ -178,43 +188,68 @@ INTEGER_LAWS: dict[str, Law] = {
 }  # fmt: skip
 
 INTEGER_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("difference_wraps", "dequantize", _wrapping_difference, "wide difference", "-128 - 100 becomes +28: values change sign", "difference", "wraps"),
+    Mutant("difference_wraps", "dequantize", _wrapping_difference, "wide difference",
+        "-128 - 100 becomes +28: values change sign", "difference", "wraps"),
     Mutant("two_products", "dequantize", _products, "shift of both", "a third of the values is an ulp off", "order", "products"),
     Mutant("zero_forgotten", "dequantize", _dequantize(0, np.float32), "zero is exact", "everything is moved by z s"),
     Mutant("zero_point_added", "dequantize", _dequantize(1, np.float32), "zero is exact", "everything is moved by 2 z s"),
-    Mutant("double_scale", "dequantize", _dequantize(-1, np.float64), "one step", "differs from the kernel in the last bit", "scale", "float64"),
+    Mutant("double_scale", "dequantize", _dequantize(-1, np.float64), "one step", "differs from the kernel in the last bit",
+        "scale", "float64"),
     Mutant("half_precision", "dequantize", _half, "one step", "eleven bits of the value are left"),
-    Mutant("max_for_absmax", "symmetric_qparams", _symmetric(np.max, lambda b: (1 << b - 1) - 1), "sign", "negative weights are clipped", "peak", "largest"),
-    Mutant("half_range", "symmetric_qparams", _symmetric(_absmax, lambda b: (1 << b - 1) - 0.5), "largest code", "the largest weight lies half a step outside", "divisor", "half_range"),
-    Mutant("by_128", "symmetric_qparams", _symmetric(_absmax, lambda b: 1 << b - 1), "largest code", "the largest weight is clipped by a whole step", "divisor", "minus_qmin"),
-    Mutant("always_8_bits", "symmetric_qparams", _symmetric(_absmax, lambda b: 127), "largest code", "4-bit codes overflow sixteenfold"),
-    Mutant("zero_scale", "symmetric_qparams", _symmetric(_absmax, lambda b: (1 << b - 1) - 1, 0.0), "divisible", "an unused row turns into NaN", "degenerate", "zero"),
-    Mutant("not_widened", "asymmetric_qparams", _asymmetric(widen=False), "covers", "padding and relu's zero are no longer exact; z is clamped far off", "widen", "no"),
-    Mutant("codes_for_steps", "asymmetric_qparams", _asymmetric(extra=0), "spans", "the top of the range is clipped", "steps", "codes"),
-    Mutant("unsigned_zero", "asymmetric_qparams", _asymmetric(qmin=lambda b: 0), "covers", "half the range is clipped", "codes", "unsigned"),
-    Mutant("zero_truncated", "asymmetric_qparams", _asymmetric(rounding=np.trunc), "nearest zero", "zero is almost a step away from its code", "rounding", "toward_zero"),
+    Mutant("max_for_absmax", "symmetric_qparams", _symmetric(np.max, lambda b: (1 << b - 1) - 1), "sign",
+        "negative weights are clipped", "peak", "largest"),
+    Mutant("half_range", "symmetric_qparams", _symmetric(_absmax, lambda b: (1 << b - 1) - 0.5), "largest code",
+        "the largest weight lies half a step outside", "divisor", "half_range"),
+    Mutant("by_128", "symmetric_qparams", _symmetric(_absmax, lambda b: 1 << b - 1), "largest code",
+        "the largest weight is clipped by a whole step", "divisor", "minus_qmin"),
+    Mutant("always_8_bits", "symmetric_qparams", _symmetric(_absmax, lambda b: 127), "largest code",
+        "4-bit codes overflow sixteenfold"),
+    Mutant("zero_scale", "symmetric_qparams", _symmetric(_absmax, lambda b: (1 << b - 1) - 1, 0.0), "divisible",
+        "an unused row turns into NaN", "degenerate", "zero"),
+    Mutant("not_widened", "asymmetric_qparams", _asymmetric(widen=False), "covers",
+        "padding and relu's zero are no longer exact; z is clamped far off", "widen", "no"),
+    Mutant("codes_for_steps", "asymmetric_qparams", _asymmetric(extra=0), "spans", "the top of the range is clipped", "steps",
+        "codes"),
+    Mutant("unsigned_zero", "asymmetric_qparams", _asymmetric(qmin=lambda b: 0), "covers", "half the range is clipped",
+        "codes", "unsigned"),
+    Mutant("zero_truncated", "asymmetric_qparams", _asymmetric(rounding=np.trunc), "nearest zero",
+        "zero is almost a step away from its code", "rounding", "toward_zero"),
     Mutant("zero_sign", "asymmetric_qparams", _asymmetric(sign=1), "covers", "the range is mirrored"),
-    Mutant("float64_half_away", "requantize", _requantize(lambda a, m: a * np.float64(m), lambda v: np.sign(v) * np.floor(np.abs(v) + 0.5)), "halves",
+    Mutant("float64_half_away", "requantize",
+        _requantize(lambda a, m: a * np.float64(m), lambda v: np.sign(v) * np.floor(np.abs(v) + 0.5)), "halves",
            "off by one against every float kernel at ties"),
-    Mutant("float64_product", "requantize", _requantize(lambda a, m: a * np.float64(m)), "float32", "off by one at rare sums", "arithmetic", "float64"),
-    Mutant("arithmetic_shift", "requantize", _requantize(_fl32, np.floor), "halves", "a bias of half a step in every layer", "rounding", "floor"),
-    Mutant("rounded_with_zero", "requantize", _requantize(_fl32, inside=True), "shift of code", "odd zero points turn ties around", "zero_point", "before"),
+    Mutant("float64_product", "requantize", _requantize(lambda a, m: a * np.float64(m)), "float32", "off by one at rare sums",
+        "arithmetic", "float64"),
+    Mutant("arithmetic_shift", "requantize", _requantize(_fl32, np.floor), "halves", "a bias of half a step in every layer",
+        "rounding", "floor"),
+    Mutant("rounded_with_zero", "requantize", _requantize(_fl32, inside=True), "shift of code",
+        "odd zero points turn ties around", "zero_point", "before"),
     Mutant("power_of_two", "requantize", _requantize(_power_of_two), "proportional", "up to 41 % off"),
     Mutant("sign_lost", "requantize", _requantize(lambda a, m: _fl32(a, abs(m))), "odd", "a negative output scale is mirrored"),
-    Mutant("int32_before_clip", "requantize", _requantize(_fl32, cast=lambda q: q.astype(np.float64).astype(np.int64).astype(np.int32)), "ends", "the largest sums become the smallest codes"),
+    Mutant("int32_before_clip", "requantize",
+        _requantize(_fl32, cast=lambda q: q.astype(np.float64).astype(np.int64).astype(np.int32)), "ends",
+        "the largest sums become the smallest codes"),
     Mutant("int8_sums", "integer_matmul", _matmul(np.int8), "K ones", "the product of two bytes does not fit a byte"),
-    Mutant("int16_sums", "integer_matmul", _matmul(np.int16), "K ones", "three products of -128 overflow", "accumulator", "int16_wrap"),
+    Mutant("int16_sums", "integer_matmul", _matmul(np.int16), "K ones", "three products of -128 overflow", "accumulator",
+        "int16_wrap"),
     Mutant("float32_sums", "integer_matmul", _matmul(np.float32), "K ones", "long rows lose their last bits"),
-    Mutant("zeros_forgotten", "integer_matmul", _matmul(np.int64, 0, 0), "zero rows", "each sum is off by its rows' sums", "zeros", "none"),
-    Mutant("weight_zero_forgotten", "integer_matmul", _matmul(np.int64, -1, 0), "zero rows", "each sum is off by b_zero times a row's sum", "zeros", "a_only"),
-    Mutant("zeros_added", "integer_matmul", _matmul(np.int64, 1, 1), "zero rows", "twice the correction, the wrong way", "zeros", "added"),
-    Mutant("high_first", "pack", lambda c, b: _bits_of(c, b, "big"), "first is low", "every pair of neighbours is exchanged", "order", "high_first"),
+    Mutant("zeros_forgotten", "integer_matmul", _matmul(np.int64, 0, 0), "zero rows", "each sum is off by its rows' sums",
+        "zeros", "none"),
+    Mutant("weight_zero_forgotten", "integer_matmul", _matmul(np.int64, -1, 0), "zero rows",
+        "each sum is off by b_zero times a row's sum", "zeros", "a_only"),
+    Mutant("zeros_added", "integer_matmul", _matmul(np.int64, 1, 1), "zero rows", "twice the correction, the wrong way",
+        "zeros", "added"),
+    Mutant("high_first", "pack", lambda c, b: _bits_of(c, b, "big"), "first is low", "every pair of neighbours is exchanged",
+        "order", "high_first"),
     Mutant("padded_with_ones", "pack", _ones, "padding", "files differ, and phantom codes appear at the end", "padding", "ones"),
     Mutant("split_halves", "pack", _halves, "neighbours", "codes come back shuffled", "order", "split_low"),
     Mutant("byte_each", "pack", lambda c, b: c.astype(np.uint8).tobytes(), "padding", "the file is not smaller"),
-    Mutant("high_nibble_first", "unpack", lambda f, b, n: _unpack(f, b, n, "big"), "low first", "every pair of neighbours is exchanged", "order", "high_first"),
-    Mutant("sign_extended", "unpack", lambda f, b, n: _unpack(f, b, n, signed=True), "unsigned", "the upper half of the codes turns negative", "sign", "signed"),
-    Mutant("padding_returned", "unpack", lambda f, b, n: _unpack(f, b, n, cut=False), "count", "an extra weight at the end of each row"),
+    Mutant("high_nibble_first", "unpack", lambda f, b, n: _unpack(f, b, n, "big"), "low first",
+        "every pair of neighbours is exchanged", "order", "high_first"),
+    Mutant("sign_extended", "unpack", lambda f, b, n: _unpack(f, b, n, signed=True), "unsigned",
+        "the upper half of the codes turns negative", "sign", "signed"),
+    Mutant("padding_returned", "unpack", lambda f, b, n: _unpack(f, b, n, cut=False), "count",
+        "an extra weight at the end of each row"),
 )  # fmt: skip
 
 INTEGER_RIGHT: dict[str, Function] = {law.operation: getattr(OWN, law.operation) for law in INTEGER_LAWS.values()}

@@ -1,7 +1,8 @@
-"""Layers, losses, their gradients and the optimizer as people really get them wrong; and the laws of a loss and of a step.
+"""Layers, losses, their gradients and the optimizer as people really get them wrong.
 
-Letters     x (N, I), w (I, O), b (O,), z logits (N, C), y labels, p probabilities, T temperature; g gradient, m and v moments, t step
-Not here: the distillation loss itself (mutants_distillation). Read next: mutants_distillation.
+Letters     x (N, I), w (I, O), b (O,), z logits (N, C), y labels, p probabilities, T temperature; g gradient, m and v moments,
+    t step
+Not here: the laws (laws_layers), the distillation loss itself (mutants_distillation). Read next: mutants_distillation.
 """
 from __future__ import annotations
 
@@ -9,14 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinycompress.verify.laws import Function, Law, Mutant, close, equal, unchanged
+from tinycompress.verify.laws import Function, Mutant
+from tinycompress.verify.laws_layers import LAYER_LAWS
 from tinycompress.verify.own import OWN, Array
-
-X, W, B = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 4.0]]), np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([10.0, 20.0])
-DY = np.array([[1.0, 0.0], [2.0, -1.0], [0.0, 4.0]])
-Z, LABELS = np.array([[1.0, 0.0, -1.0], [0.5, 2.5, 0.0]]), np.array([0, 1])
-TEACHER = np.array([[2.0, 0.0, -2.0], [0.0, 1.0, -1.0]])
-STEP = (np.array([1.0, 2.0]), np.array([0.5, -4.0]), np.array([0.1, 0.2]), np.array([0.3, 0.4]))
 
 
 def soft(z: Array, axis: int | None = -1, shift: bool = True) -> Array:
@@ -57,7 +53,8 @@ def _gradient(target: float = 1.0, share: Function = lambda z: len(z), sign: int
     return cross_entropy_backward
 
 
-def _layer(dx: Function = lambda dy, w: dy @ w.T, dw: Function = lambda x, dy: x.T @ dy, db: Function = lambda dy: dy.sum(0)) -> Function:
+def _layer(dx: Function = lambda dy, w: dy @ w.T, dw: Function = lambda x, dy: x.T @ dy,
+    db: Function = lambda dy: dy.sum(0)) -> Function:
     def linear_backward(dy: Array, x: Array, w: Array) -> tuple[Array, Array, Array]:
         return dx(dy, w), dw(x, dy), db(dy)
 
@@ -78,7 +75,8 @@ def _square(right: Function, other: Function) -> Function:
     return one
 
 
-def kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(z), sign: int = 1, swap: bool = False, hard: bool = False,
+def kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(z), sign: int = 1, swap: bool = False,
+    hard: bool = False,
                 used: bool = True) -> Function:  # fmt: skip
     """Return the gradient of T^2 KL(teacher, student) made of parts, right where nothing is said.
 
@@ -139,97 +137,87 @@ def adam(place: str = "outside", first: bool = True, second: bool = True, late: 
     return adam_step
 
 
-def _step(f: Function, g: float = 4.0, t: int = 1, eps: float = 0.0, start: float = 0.0) -> Any:
-    return f(np.zeros(1), np.full(1, g), np.full(1, start * g), np.full(1, start * g * g), t, 0.1, 0.9, 0.999, eps)
-
-
-def _kd(f: Function, t: float = 2.0, z_s: Array = Z, z_t: Array = TEACHER) -> Array:
-    return np.asarray(f(z_s, z_t, t))
-
-
-LAYER_LAWS: dict[str, Law] = {
-    "identity": Law("linear", "the identity with a bias adds the bias", lambda f: equal(f(X, np.eye(2), B), X + B)),
-    "one input": Law("linear", "one input of 1 answers its row of w", lambda f: equal(f(np.eye(2)[:1], W, 0 * B), W[:1])),
-    "one output": Law("linear_backward", "dx of one output is its column of w", lambda f: equal(f(np.eye(2)[:1], X[:1], W)[0], W.T[:1])),
-    "rows add up": Law("linear_backward", "two equal rows give twice the gradient of one", lambda f: all(
-        equal(a, 2 * np.asarray(b)) for a, b in zip(f(np.vstack([DY, DY]), np.vstack([X, X]), W)[1:], f(DY, X, W)[1:], strict=True))),
-    "from x to y": Law("linear_backward", "dw[i, o] is x_i dy_o", lambda f: equal(f(DY[:1], X[:1], W)[1], np.outer(X[0], DY[0]))),
-    "rows sum to 1": Law("softmax", "each row sums to 1", lambda f: close(np.sum(f(Z, 2.0), axis=1), [1, 1])),
-    "no overflow": Law("softmax", "a constant added to a row changes nothing, however large", lambda f: close(f(Z + 1e3, 1.0), f(Z, 1.0))),
-    "hotter is flatter": Law("softmax", "softmax(z, T) = softmax(z / T, 1)", lambda f: close(f(Z, 4.0), f(Z / 4, 1.0))),
-    "repeated rows": Law("cross_entropy", "the same rows twice have the same loss", lambda f: close(f(np.vstack([Z, Z]), np.r_[LABELS, LABELS]), f(Z, LABELS))),
-    "uniform": Law("cross_entropy", "equal logits cost log C", lambda f: close(f(np.zeros((2, 3)), LABELS), np.log(3))),
-    "sure and wrong": Law("cross_entropy", "a wrong answer costs what it is wrong by, without a limit", lambda f: close(f(np.array([[800.0, 0.0]]), np.array([1])), 800)),
-    "zero sum": Law("cross_entropy_backward", "each row of the gradient sums to 0", lambda f: close(np.sum(f(Z, LABELS), axis=1), [0, 0])),
-    "half for two": Law("cross_entropy_backward", "the same rows twice halve each row's gradient", lambda f: close(
-        2 * np.asarray(f(np.vstack([Z, Z]), np.r_[LABELS, LABELS]))[:2], f(Z, LABELS))),
-    "downhill": Law("cross_entropy_backward", "a small step against the gradient lowers the loss by its square",
-                    lambda f: close((OWN.cross_entropy(Z, LABELS) - OWN.cross_entropy(Z - 1e-4 * np.asarray(f(Z, LABELS)), LABELS)) / 1e-4,
-                                    float(np.square(f(Z, LABELS)).sum()), 1e-3)),
-    "hot gradient": Law("kd_loss_backward", "T -> infinity: half the difference of centred logits over C / 2, at any T", lambda f: close(
-        _kd(f, 1e4), ((Z - Z.mean(1, keepdims=True)) - (TEACHER - TEACHER.mean(1, keepdims=True))) / 6, 1e-3)),
-    "slope of the loss": Law("kd_loss_backward", "it is the slope of the loss", lambda f: all(close(
-        (OWN.kd_loss(Z + 1e-5 * e, TEACHER, 2.0) - OWN.kd_loss(Z - 1e-5 * e, TEACHER, 2.0)) / 2e-5, float((_kd(f) * e).sum()), 1e-5)
-        for e in np.eye(6).reshape(6, 2, 3))),
-    "at rest": Law("kd_loss_backward", "no gradient where the student is the teacher", lambda f: close(_kd(f, 3.0, TEACHER, TEACHER), 0 * Z)),
-    "hot clicks": Law("binary_kd_loss_backward", "T -> infinity: (z_s - z_t) / 4 over N", lambda f: close(f(Z[0], TEACHER[0], 1e4), (Z[0] - TEACHER[0]) / 12, 1e-3)),
-    "one click of two": Law("binary_kd_loss_backward", "the same rows twice halve each row's gradient", lambda f: close(
-        2 * np.asarray(f(np.r_[Z[0], Z[0]], np.r_[TEACHER[0], TEACHER[0]], 2.0))[:3], f(Z[0], TEACHER[0], 2.0))),
-    "first step": Law("adam_step", "the first step is lr, downhill, whatever the size of g", lambda f: all(
-        close(_step(f, g)[0], [-0.1 * np.sign(g)]) for g in (4.0, -1e-3))),
-    "eps is a gradient": Law("adam_step", "g = eps halves the first step", lambda f: close(_step(f, 1e-3, eps=1e-3)[0], [-0.05])),
-    "steady": Law("adam_step", "after many equal gradients m = g and v = g^2", lambda f: close(_step(f, 3.0, 10**5, start=1.0)[1:], [[3.0], [9.0]])),
-    "moments handed on": Law("adam_step", "m after the first step is (1 - beta1) g", lambda f: close(_step(f)[1:], [[0.4], [0.016]])),
-    "parameters kept": Law("adam_step", "the arguments stay as they are", lambda f: unchanged(f, (*STEP, 1, 0.1, 0.9, 0.99, 1e-8))),
-}  # fmt: skip
-
 _OTHER = _square(lambda x, w: x @ w, lambda x, w: x @ w.T)
 LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("weights_transposed", "linear", lambda x, w, b: _OTHER(x, w) + b, "one input", "square layers silently use w^T"),
     Mutant("bias_forgotten", "linear", lambda x, w, b: x @ w, "identity", "everything passes through 0", "bias", "missing"),
-    Mutant("input_gradient_transposed", "linear_backward", _layer(dx=_square(lambda dy, w: dy @ w.T, lambda dy, w: dy @ w)), "one output",
+    Mutant("input_gradient_transposed", "linear_backward", _layer(dx=_square(lambda dy, w: dy @ w.T, lambda dy, w: dy @ w)),
+        "one output",
            "square layers send blame to the wrong inputs"),
-    Mutant("weight_gradient_transposed", "linear_backward", _layer(dw=_square(lambda x, dy: x.T @ dy, lambda x, dy: dy.T @ x)), "from x to y",
+    Mutant("weight_gradient_transposed", "linear_backward", _layer(dw=_square(lambda x, dy: x.T @ dy, lambda x, dy: dy.T @ x)),
+        "from x to y",
            "square layers learn each other's weights"),
-    Mutant("mean_of_rows", "linear_backward", _layer(dw=lambda x, dy: x.T @ dy / max(len(x), 1)), "rows add up", "N times too small: the loss has its mean already", "dw", "mean"),
-    Mutant("bias_mean", "linear_backward", _layer(db=lambda dy: dy.sum(0) / max(len(dy), 1)), "rows add up", "biases learn N times slower", "db", "mean"),
-    Mutant("over_the_batch", "softmax", lambda z, t: soft(z / z.dtype.type(t), 0), "rows sum to 1", "rows compete with each other", "axis", "first"),
-    Mutant("over_everything", "softmax", lambda z, t: soft(z / z.dtype.type(t), None), "rows sum to 1", "a batch shares one probability", "axis", "all"),
-    Mutant("not_shifted", "softmax", lambda z, t: soft(z / z.dtype.type(t), -1, False), "no overflow", "NaN from logits of 89 in float32"),
-    Mutant("temperature_multiplied", "softmax", lambda z, t: soft(z * z.dtype.type(t)), "hotter is flatter", "hotter is sharper", "temperature", "multiply"),
-    Mutant("temperature_unused", "softmax", lambda z, t: soft(z), "hotter is flatter", "no soft targets at all", "temperature", "ignored"),
+    Mutant("mean_of_rows", "linear_backward", _layer(dw=lambda x, dy: x.T @ dy / max(len(x), 1)), "rows add up",
+        "N times too small: the loss has its mean already", "dw", "mean"),
+    Mutant("bias_mean", "linear_backward", _layer(db=lambda dy: dy.sum(0) / max(len(dy), 1)), "rows add up",
+        "biases learn N times slower", "db", "mean"),
+    Mutant("over_the_batch", "softmax", lambda z, t: soft(z / z.dtype.type(t), 0), "rows sum to 1",
+        "rows compete with each other", "axis", "first"),
+    Mutant("over_everything", "softmax", lambda z, t: soft(z / z.dtype.type(t), None), "rows sum to 1",
+        "a batch shares one probability", "axis", "all"),
+    Mutant("not_shifted", "softmax", lambda z, t: soft(z / z.dtype.type(t), -1, False), "no overflow",
+        "NaN from logits of 89 in float32"),
+    Mutant("temperature_multiplied", "softmax", lambda z, t: soft(z * z.dtype.type(t)), "hotter is flatter",
+        "hotter is sharper", "temperature", "multiply"),
+    Mutant("temperature_unused", "softmax", lambda z, t: soft(z), "hotter is flatter", "no soft targets at all", "temperature",
+        "ignored"),
     Mutant("sum_for_mean", "cross_entropy", _loss(np.sum), "repeated rows", "the step grows with the batch", "reduction", "sum"),
-    Mutant("mean_of_elements", "cross_entropy", lambda z, y: _loss()(z, y) / z.shape[1], "uniform", "C times too small", "reduction", "mean"),
-    Mutant("bits_for_nats", "cross_entropy", lambda z, y: _loss()(z, y) / np.log(2), "uniform", "44 % larger than others report", "base", "two"),
-    Mutant("softmax_twice", "cross_entropy", _loss(log=lambda z: _log_soft(soft(z))), "sure and wrong", "never below 0.55 for two classes, and hardly a gradient"),
-    Mutant("epsilon_in_log", "cross_entropy", _loss(log=lambda z: np.log(soft(z) + 1e-8)), "sure and wrong", "a sure wrong answer has no gradient"),
-    Mutant("log_of_softmax", "cross_entropy", _loss(log=lambda z: np.log(soft(z))), "sure and wrong", "infinite from a difference of 104 in float32"),
-    Mutant("batch_axis_loss", "cross_entropy", _loss(log=lambda z: _log_soft(z, 0)), "uniform", "a batch of one costs nothing", "axis", "rows"),
-    Mutant("onehot_forgotten", "cross_entropy_backward", _gradient(target=0.0), "zero sum", "all logits sink for ever", "target", "missing"),
-    Mutant("gradient_sum", "cross_entropy_backward", _gradient(share=lambda z: 1), "half for two", "N times too large", "reduction", "sum"),
-    Mutant("gradient_mean_of_elements", "cross_entropy_backward", _gradient(share=lambda z: z.size), "downhill", "C times too small", "reduction", "mean"),
+    Mutant("mean_of_elements", "cross_entropy", lambda z, y: _loss()(z, y) / z.shape[1], "uniform", "C times too small",
+        "reduction", "mean"),
+    Mutant("bits_for_nats", "cross_entropy", lambda z, y: _loss()(z, y) / np.log(2), "uniform",
+        "44 % larger than others report", "base", "two"),
+    Mutant("softmax_twice", "cross_entropy", _loss(log=lambda z: _log_soft(soft(z))), "sure and wrong",
+        "never below 0.55 for two classes, and hardly a gradient"),
+    Mutant("epsilon_in_log", "cross_entropy", _loss(log=lambda z: np.log(soft(z) + 1e-8)), "sure and wrong",
+        "a sure wrong answer has no gradient"),
+    Mutant("log_of_softmax", "cross_entropy", _loss(log=lambda z: np.log(soft(z))), "sure and wrong",
+        "infinite from a difference of 104 in float32"),
+    Mutant("batch_axis_loss", "cross_entropy", _loss(log=lambda z: _log_soft(z, 0)), "uniform", "a batch of one costs nothing",
+        "axis", "rows"),
+    Mutant("onehot_forgotten", "cross_entropy_backward", _gradient(target=0.0), "zero sum", "all logits sink for ever",
+        "target", "missing"),
+    Mutant("gradient_sum", "cross_entropy_backward", _gradient(share=lambda z: 1), "half for two", "N times too large",
+        "reduction", "sum"),
+    Mutant("gradient_mean_of_elements", "cross_entropy_backward", _gradient(share=lambda z: z.size), "downhill",
+        "C times too small", "reduction", "mean"),
     Mutant("gradient_sign", "cross_entropy_backward", _gradient(sign=-1), "downhill", "uphill", "target", "negated"),
-    Mutant("t_squared_forgotten", "kd_loss_backward", kd_gradient(lambda t: 1 / t), "hot gradient", "the soft term fades as 1 / T^2", "factor", "none"),
-    Mutant("inner_t_forgotten", "kd_loss_backward", kd_gradient(lambda t: t * t), "slope of the loss", "T times too strong", "factor", "inner_forgotten"),
-    Mutant("t_for_t_squared", "kd_loss_backward", kd_gradient(lambda t: 1.0), "hot gradient", "T times too weak", "factor", "linear"),
-    Mutant("mean_for_batchmean", "kd_loss_backward", kd_gradient(share=lambda z: z.size), "slope of the loss", "C times too weak", "reduction", "mean"),
-    Mutant("soft_sum", "kd_loss_backward", kd_gradient(share=lambda z: 1), "slope of the loss", "N times too strong", "reduction", "sum"),
-    Mutant("reverse_gradient", "kd_loss_backward", kd_gradient(swap=True), "slope of the loss", "the student picks one mode of the teacher", "direction", "reverse"),
+    Mutant("t_squared_forgotten", "kd_loss_backward", kd_gradient(lambda t: 1 / t), "hot gradient",
+        "the soft term fades as 1 / T^2", "factor", "none"),
+    Mutant("inner_t_forgotten", "kd_loss_backward", kd_gradient(lambda t: t * t), "slope of the loss", "T times too strong",
+        "factor", "inner_forgotten"),
+    Mutant("t_for_t_squared", "kd_loss_backward", kd_gradient(lambda t: 1.0), "hot gradient", "T times too weak", "factor",
+        "linear"),
+    Mutant("mean_for_batchmean", "kd_loss_backward", kd_gradient(share=lambda z: z.size), "slope of the loss",
+        "C times too weak", "reduction", "mean"),
+    Mutant("soft_sum", "kd_loss_backward", kd_gradient(share=lambda z: 1), "slope of the loss", "N times too strong",
+        "reduction", "sum"),
+    Mutant("reverse_gradient", "kd_loss_backward", kd_gradient(swap=True), "slope of the loss",
+        "the student picks one mode of the teacher", "direction", "reverse"),
     Mutant("soft_uphill", "kd_loss_backward", kd_gradient(sign=-1), "slope of the loss", "away from the teacher"),
-    Mutant("student_not_softened", "kd_loss_backward", kd_gradient(hard=True), "at rest", "the student learns logits T times too small"),
+    Mutant("student_not_softened", "kd_loss_backward", kd_gradient(hard=True), "at rest",
+        "the student learns logits T times too small"),
     Mutant("teacher_ignored", "kd_loss_backward", kd_gradient(used=False), "at rest", "label smoothing at best"),
-    Mutant("clicks_sum", "binary_kd_loss_backward", _clicks(share=lambda z: 1), "one click of two", "N times too strong", "reduction", "sum"),
-    Mutant("clicks_without_t_squared", "binary_kd_loss_backward", _clicks(lambda t: 1 / t), "hot clicks", "the soft term fades as 1 / T^2", "factor", "none"),
-    Mutant("clicks_both_signs", "binary_kd_loss_backward", _clicks(width=2.0), "hot clicks", "half the temperature that was asked for", "logits", "symmetric"),
-    Mutant("epsilon_inside", "adam_step", adam("inside"), "eps is a gradient", "small gradients take steps a hundred times smaller", "epsilon", "inside"),
-    Mutant("epsilon_before_correction", "adam_step", adam("before_correction"), "eps is a gradient", "the first steps are shorter", "epsilon", "before_correction"),
-    Mutant("not_corrected", "adam_step", adam(first=False, second=False), "first step", "the first steps are three times as long", "correction", "none"),
-    Mutant("half_corrected", "adam_step", adam(second=False), "first step", "the first steps are thirty times as long", "correction", "first_only"),
+    Mutant("clicks_sum", "binary_kd_loss_backward", _clicks(share=lambda z: 1), "one click of two", "N times too strong",
+        "reduction", "sum"),
+    Mutant("clicks_without_t_squared", "binary_kd_loss_backward", _clicks(lambda t: 1 / t), "hot clicks",
+        "the soft term fades as 1 / T^2", "factor", "none"),
+    Mutant("clicks_both_signs", "binary_kd_loss_backward", _clicks(width=2.0), "hot clicks",
+        "half the temperature that was asked for", "logits", "symmetric"),
+    Mutant("epsilon_inside", "adam_step", adam("inside"), "eps is a gradient",
+        "small gradients take steps a hundred times smaller", "epsilon", "inside"),
+    Mutant("epsilon_before_correction", "adam_step", adam("before_correction"), "eps is a gradient",
+        "the first steps are shorter", "epsilon", "before_correction"),
+    Mutant("not_corrected", "adam_step", adam(first=False, second=False), "first step",
+        "the first steps are three times as long", "correction", "none"),
+    Mutant("half_corrected", "adam_step", adam(second=False), "first step", "the first steps are thirty times as long",
+        "correction", "first_only"),
     Mutant("from_zero", "adam_step", adam(late=1), "first step", "the first steps are too short", "count", "next"),
-    Mutant("root_forgotten", "adam_step", adam(root=lambda v: v), "first step", "steps grow as gradients vanish", "root", "missing"),
+    Mutant("root_forgotten", "adam_step", adam(root=lambda v: v), "first step", "steps grow as gradients vanish", "root",
+        "missing"),
     Mutant("not_squared", "adam_step", adam(square=np.abs), "steady", "steps depend on the scale of the loss"),
     Mutant("uphill", "adam_step", adam(sign=1), "first step", "away from the minimum", "direction", "up"),
-    Mutant("corrected_moments", "adam_step", adam(corrected=True), "moments handed on", "corrected again at every step", "returned", "corrected"),
+    Mutant("corrected_moments", "adam_step", adam(corrected=True), "moments handed on", "corrected again at every step",
+        "returned", "corrected"),
     Mutant("updated_in_place", "adam_step", adam(in_place=True), "parameters kept", "the caller's best weights are overwritten"),
 )  # fmt: skip
 

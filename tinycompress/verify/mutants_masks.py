@@ -5,16 +5,18 @@ Not here: the right functions (own). Read next: mutants_layers.
 """
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
-from tinycompress.verify.laws import Function, Law, Mutant, equal, unchanged
+from tinycompress.verify.laws import Function, Law, Mutant, equal, f32, unchanged
 from tinycompress.verify.own import OWN, Array
 
-W = np.float32([3, -1, 2, 5, -4])
+W = f32([3, -1, 2, 5, -4])
 EQUAL = np.ones(4, np.float32)
-W.flags.writeable = False  # one mistake writes into it
+_seeds = itertools.count()  # chance, the same for every process
+W.flags.writeable = EQUAL.flags.writeable = False  # one mistake writes into them
 
 
 def _smallest(count: Function, score: Function = np.abs, high: bool = False) -> Function:
@@ -61,7 +63,7 @@ def _row_by_row(w: Array, sparsity: float) -> Array:
 
 
 def _random_ties(w: Array, sparsity: float) -> Array:
-    turn = np.random.default_rng().permutation(w.size)
+    turn = np.random.default_rng(next(_seeds)).permutation(w.size)
     mask = np.empty(w.size, bool)
     mask[turn] = _smallest(_count)(w.reshape(-1)[turn], sparsity)
     return mask.reshape(w.shape)
@@ -116,8 +118,8 @@ def masked_training(w: Array, mask: Array, gradients: list[Array], masks_again: 
     Shapes      w, mask, each gradient (n,) -> (n,)
     Source      this package: the right one masks weights and momentum after every step, the wrong one only the gradient
 
-    >>> masked_training(np.float64([1, 1]), np.array([True, False]), [np.ones(2)] * 2).tolist()[1]
-    0.0
+    >>> masked_training(np.float64([1, 1]), np.array([True, False]), [np.ones(2)] * 2)[1] == 0
+    np.True_
     """
     w, velocity = w.copy(), np.zeros_like(w)
     for step, gradient in enumerate(gradients):
@@ -142,48 +144,67 @@ MASK_LAWS: dict[str, Law] = {
         _pruned_of(f, np.ones(10, np.float32), s) == round(10 * s) for s in (0.0, 0.2, 0.5, 1.0))),
     "even count": Law("magnitude_mask", "half a weight more or less goes to the even number", lambda f: [
         _pruned_of(f, np.arange(1.0, 6).astype(np.float32), s) for s in (0.1, 0.3, 0.5, 0.7, 0.9)] == [0, 2, 2, 4, 4]),
-    "largest stays": Law("magnitude_mask", "no kept weight is smaller than a pruned one", lambda f: float(np.abs(W)[np.asarray(f(W, 0.4))].min())
+    "largest stays": Law("magnitude_mask", "no kept weight is smaller than a pruned one",
+        lambda f: float(np.abs(W)[np.asarray(f(W, 0.4))].min())
                          > float(np.abs(W)[~np.asarray(f(W, 0.4))].max())),
-    "tiny numbers": Law("magnitude_mask", "a power of two changes nothing", lambda f: equal(f(W, 0.4), f(W * np.float32(2.0**-100), 0.4))),
+    "tiny numbers": Law("magnitude_mask", "a power of two changes nothing",
+        lambda f: equal(f(W, 0.4), f(W * np.float32(2.0**-100), 0.4))),
     "one tensor": Law("magnitude_mask", "the shape makes no difference", lambda f: equal(
-        np.ravel(f(np.float32([[1, 2, 3], [7, 8, 9]]), 0.5)), f(np.float32([1, 2, 3, 7, 8, 9]), 0.5))),
-    "first goes": Law("magnitude_mask", "of equals the lowest index is pruned, every time", lambda f: all(equal(f(EQUAL, 0.5), [0, 0, 1, 1]) for _ in range(8))),
+        np.ravel(f(f32([[1, 2, 3], [7, 8, 9]]), 0.5)), f(f32([1, 2, 3, 7, 8, 9]), 0.5))),
+    "first goes": Law("magnitude_mask", "of equals the lowest index is pruned, every time",
+        lambda f: all(equal(f(EQUAL, 0.5), [0, 0, 1, 1]) for _ in range(8))),
     "weights kept": Law("magnitude_mask", "the weights stay as they are", lambda f: unchanged(f, (W, 0.4))),
     "so many kept": Law("n_m_mask", "each whole group keeps exactly `keep`, also of equals", lambda f: all(
         int(np.sum(f(w, k, 4))) == k * w.size // 4 for k in (1, 2, 3) for w in (np.ones(8, np.float32), np.arange(8.0)))),
-    "magnitude": Law("n_m_mask", "the sign makes no difference", lambda f: equal(f(np.float32([-4, 1, -3, 2]), 2, 4), f(np.float32([4, 1, 3, 2]), 2, 4))),
+    "magnitude": Law("n_m_mask", "the sign makes no difference",
+        lambda f: equal(f(f32([-4, 1, -3, 2]), 2, 4), f(f32([4, 1, 3, 2]), 2, 4))),
     "first stays": Law("n_m_mask", "of equals the lower index is kept", lambda f: equal(f(EQUAL, 2, 4), [1, 1, 0, 0])),
     "along a row": Law("n_m_mask", "rows do not see one another", lambda f: equal(
-        f(np.float32([[4, 3, 2, 1, 9, 8], [1, 2, 3, 4, 8, 9]]), 2, 4), [np.asarray(f(np.float32(r), 2, 4)).tolist() for r in (
+        f(f32([[4, 3, 2, 1, 9, 8], [1, 2, 3, 4, 8, 9]]), 2, 4), [np.asarray(f(f32(r), 2, 4)).tolist() for r in (
             [4, 3, 2, 1, 9, 8], [1, 2, 3, 4, 8, 9])])),
     "stays zero": Law("masked_training", "a pruned weight is 0 after every later step", lambda f: float(
         f(np.array([1.0, 0.1]), np.array([True, False]), [np.ones(2)] * 3)[1]) == 0),
 }  # fmt: skip
 
 MASK_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("percentile", "magnitude_mask", _percentile, "exact count", "among equals all are pruned: [1, 1, 1, 1] at 50 % is empty"),
-    Mutant("at_least_threshold", "magnitude_mask", _kept_threshold, "exact count", "among equals none is pruned", "threshold", "keep_all"),
-    Mutant("count_cut_off", "magnitude_mask", _smallest(lambda n, s: int(s * n)), "even count", "fewer are pruned than were asked for", "rounding", "floor"),
-    Mutant("count_half_up", "magnitude_mask", _smallest(lambda n, s: np.floor(s * n + 0.5)), "even count", "one more is pruned at ties", "rounding", "half_up"),
-    Mutant("count_rounded_up", "magnitude_mask", _smallest(lambda n, s: np.ceil(s * n)), "even count", "more are pruned than were asked for", "rounding", "ceil"),
-    Mutant("kept_rounded", "magnitude_mask", _smallest(lambda n, s: n - np.rint((1 - s) * n)), "even count", "5 at 50 % prunes 3 where others prune 2", "of", "kept"),
-    Mutant("one_too_many", "magnitude_mask", _smallest(lambda n, s: np.rint(s * n) + 1), "exact count", "the first entry goes at sparsity 0", "offset", "+1"),
-    Mutant("last_index", "magnitude_mask", _smallest(lambda n, s: np.rint(s * (n - 1))), "exact count", "sparsity 1 leaves one weight", "base", "n_minus_1"),
-    Mutant("never_empty", "magnitude_mask", _smallest(lambda n, s: min(np.rint(s * n), n - 1)), "exact count", "sparsity 1 leaves one weight", "minimum", "one"),
-    Mutant("signed_weights", "magnitude_mask", _smallest(_count, lambda w: w), "largest stays", "the most negative weights go first", "score", "signed"),
-    Mutant("squares", "magnitude_mask", _smallest(_count, np.square), "tiny numbers", "below 1e-23 all weights are equal", "score", "square"),
-    Mutant("last_goes", "magnitude_mask", _smallest(_count, high=True), "first goes", "other weights go than elsewhere", "ties", "high_first"),
+    Mutant("percentile", "magnitude_mask", _percentile, "exact count",
+        "among equals all are pruned: [1, 1, 1, 1] at 50 % is empty"),
+    Mutant("at_least_threshold", "magnitude_mask", _kept_threshold, "exact count", "among equals none is pruned", "threshold",
+        "keep_all"),
+    Mutant("count_cut_off", "magnitude_mask", _smallest(lambda n, s: int(s * n)), "even count",
+        "fewer are pruned than were asked for", "rounding", "floor"),
+    Mutant("count_half_up", "magnitude_mask", _smallest(lambda n, s: np.floor(s * n + 0.5)), "even count",
+        "one more is pruned at ties", "rounding", "half_up"),
+    Mutant("count_rounded_up", "magnitude_mask", _smallest(lambda n, s: np.ceil(s * n)), "even count",
+        "more are pruned than were asked for", "rounding", "ceil"),
+    Mutant("kept_rounded", "magnitude_mask", _smallest(lambda n, s: n - np.rint((1 - s) * n)), "even count",
+        "5 at 50 % prunes 3 where others prune 2", "of", "kept"),
+    Mutant("one_too_many", "magnitude_mask", _smallest(lambda n, s: np.rint(s * n) + 1), "exact count",
+        "the first entry goes at sparsity 0", "offset", "+1"),
+    Mutant("last_index", "magnitude_mask", _smallest(lambda n, s: np.rint(s * (n - 1))), "exact count",
+        "sparsity 1 leaves one weight", "base", "n_minus_1"),
+    Mutant("never_empty", "magnitude_mask", _smallest(lambda n, s: min(np.rint(s * n), n - 1)), "exact count",
+        "sparsity 1 leaves one weight", "minimum", "one"),
+    Mutant("signed_weights", "magnitude_mask", _smallest(_count, lambda w: w), "largest stays",
+        "the most negative weights go first", "score", "signed"),
+    Mutant("squares", "magnitude_mask", _smallest(_count, np.square), "tiny numbers", "below 1e-23 all weights are equal",
+        "score", "square"),
+    Mutant("last_goes", "magnitude_mask", _smallest(_count, high=True), "first goes", "other weights go than elsewhere",
+        "ties", "high_first"),
     Mutant("inverted", "magnitude_mask", _inverted, "largest stays", "the best weights are pruned"),
     Mutant("density", "magnitude_mask", _density, "even count", "90 % sparse is 10 % sparse"),
     Mutant("row_by_row", "magnitude_mask", _row_by_row, "one tensor", "an important row is thinned as much as a dead one"),
     Mutant("random_ties", "magnitude_mask", _random_ties, "first goes", "no run can be repeated"),
     Mutant("weights_zeroed", "magnitude_mask", _sorts_in_place, "weights kept", "the caller's dense weights are gone"),
     Mutant("n_pruned", "n_m_mask", _groups(_pruned), "so many kept", "1:4 keeps three of four", "of", "pruned"),
-    Mutant("later_stays", "n_m_mask", _groups(_largest_late), "first stays", "other weights go than elsewhere", "ties", "high_kept"),
+    Mutant("later_stays", "n_m_mask", _groups(_largest_late), "first stays", "other weights go than elsewhere", "ties",
+        "high_kept"),
     Mutant("all_equals_kept", "n_m_mask", _groups(_over_threshold), "so many kept", "a kernel for 2:4 reads three"),
     Mutant("signed_groups", "n_m_mask", _groups(_signed), "magnitude", "negative weights go first", "score", "signed"),
-    Mutant("across_rows", "n_m_mask", _groups(_largest, flat=True), "along a row", "groups straddle rows where the width is no multiple", "axis", "flat"),
-    Mutant("down_columns", "n_m_mask", _groups(_largest, first=True), "along a row", "no kernel can use the pattern", "axis", "first"),
+    Mutant("across_rows", "n_m_mask", _groups(_largest, flat=True), "along a row",
+        "groups straddle rows where the width is no multiple", "axis", "flat"),
+    Mutant("down_columns", "n_m_mask", _groups(_largest, first=True), "along a row", "no kernel can use the pattern", "axis",
+        "first"),
     Mutant("mask_not_reapplied", "masked_training", _gradient_masked, "stays zero", "momentum brings pruned weights back"),
 )  # fmt: skip
 

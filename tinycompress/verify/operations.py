@@ -228,6 +228,8 @@ def compare(
 def _compare_one(part: Array, want: Array, tol: Any, name: str, kind: str, narrowest: npt.DTypeLike | None) -> Verdict:
     if kind == "bytes":
         want = np.frombuffer(bytes(want), np.uint8)
+    if part.size == 0 and want.size == 0:
+        return Verdict("pass")  # subtle: a list of no rows cannot say how long its rows would be
     if part.shape != want.shape:
         return Verdict("fail" if kind == "bytes" else "invalid-answer", f"{name} has shape {part.shape}; expected {want.shape}")
     if kind != "float":

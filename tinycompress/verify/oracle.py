@@ -5,7 +5,7 @@ the package outside this folder: the package is one implementation under test.
 
 Bound       exact operations have no tolerance; the others carry a bound per element from the unit roundoff of the input's dtype
 
-Not here: the formulas (oracle_grids, oracle_scales, oracle_masks, oracle_layers, oracle_losses, oracle_metrics).
+Not here: the formulas (oracle_grids, oracle_scales, oracle_masks, oracle_layers, oracle_losses, oracle_metrics, oracle_ranking).
 Read next: tables.
 """
 
@@ -19,7 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinycompress.verify import oracle_grids, oracle_layers, oracle_losses, oracle_masks, oracle_metrics, oracle_scales
+from tinycompress.verify import (
+    oracle_grids,
+    oracle_layers,
+    oracle_losses,
+    oracle_masks,
+    oracle_metrics,
+    oracle_ranking,
+    oracle_scales,
+)
 from tinycompress.verify.exact import decimals, unit_roundoff
 from tinycompress.verify.operations import OPERATIONS, get_operation
 from tinycompress.verify.oracle_grids import Pick, Refused, Undefined
@@ -138,7 +146,8 @@ def _whole(name: str, pick: Pick, a: Sequence[Any]) -> Parts:
     if name in ("precision", "recall", "f1"):
         return [([oracle_metrics.averaged(pick, name, *lists)], ())]
     extra = {} if name == "accuracy" else {"u": u}
-    return [([getattr(oracle_metrics, name)(pick, *lists, **extra)], ())]
+    home = oracle_ranking if name in ("hit_rate", "ndcg") else oracle_metrics
+    return [([getattr(home, name)(pick, *lists, **extra)], ())]
 
 
 def run_point(operation: str, pick: Pick, run: Callable[[Pick], Parts], dtype: npt.DTypeLike) -> Answer:
@@ -147,7 +156,8 @@ def run_point(operation: str, pick: Pick, run: Callable[[Pick], Parts], dtype: n
     Shapes      as the operation
     Source      this package
 
-    >>> run_point("accuracy", lambda axis: "percent", runner("accuracy", [np.array([1]), np.array([1])], None), np.float64).refused
+    >>> run = runner("accuracy", [np.array([1]), np.array([1])], None)
+    >>> run_point("accuracy", lambda axis: "percent", run, np.float64).refused
     False
     """
     try:

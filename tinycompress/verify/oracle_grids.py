@@ -115,7 +115,7 @@ def clamp(v: Number, low: int, high: int) -> int:
     Shapes      takes none
     Source      this package
 
-    >>> clamp(INF, -128, 127)
+    >>> clamp(math.inf, -128, 127)
     127
     """
     return int(v) if isinstance(v, Fraction) and low <= v <= high else low if v < low else high
@@ -184,7 +184,7 @@ def saturate_by(pick: Pick, rounded: Number, behind: int, low: int, high: int) -
     Raises      Undefined where the point says nothing about such an input
     Source      the sentences of SATURATION
 
-    >>> saturate_by(lambda axis: "wrap", Fraction(130), 0, -128, 127), saturate_by(lambda axis: "int32_first", INF, 5, -128, 127)
+    >>> saturate_by(lambda axis: "wrap", Fraction(130), 0, -128, 127), saturate_by(lambda axis: "int32_first", math.inf, 5, -128, 127)
     (-126, -128)
     """
     rule = pick("saturation")

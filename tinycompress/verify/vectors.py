@@ -126,7 +126,8 @@ def to_line(test: Vector) -> str:
     Shapes      takes a test
     Source      INTERPRETING.md
 
-    >>> to_line(Vector("a", "accuracy", (1,), None, Table((), np.int16(0), (Answer(refused=True),)), expect={"tinycompress": (0,)}))
+    >>> refusal = Table((), np.int16(0), (Answer(refused=True),))
+    >>> to_line(Vector("a", "accuracy", (1,), None, refusal, expect={"tinycompress": (0,)}))
     'test a accuracy - 1 i64 0 1 answers 1 refuse expect 1 tinycompress 1 0 axes 0 which 1 0'
     """
     words = ["test", test.id, test.operation, "-" if test.axis is None else str(test.axis), str(len(test.arguments))]
