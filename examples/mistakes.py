@@ -49,7 +49,7 @@ It prints:
     alpha_swapped               soft alone           2.038 for 2.124                2.038 for 2.124
     one_logit                   clicks differ        0 for 0.7749                   0 for 2970
     f1_of_averages              exchanged            0.2232 for 0.209               0.4615 for 0.3704
-    ties_won                    constant scores      0.5371 for 0.4463              nan for nan
+    ties_won                    constant scores      0.5371 for 0.4463              0.5 for 0.3056
     empty_skipped               empty row            0.5086 for 0.3942              1 for 0.125
     exponential_gain            grades in proportion 0.2199 for 0.2174              0.5723 for 0.7104
     argsort_ties                place of equals      0.2375 for 0.2174              0.3333 for 0.5556

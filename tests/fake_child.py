@@ -130,4 +130,5 @@ def main():
         say(reply)
 
 
-main()
+if __name__ == "__main__":
+    main()

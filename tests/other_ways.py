@@ -252,15 +252,17 @@ def ndcg_groups(scores, relevance, k):
 
 
 OTHER_WAYS = [
-    ("quantize", quantize_loop), ("quantize", quantize_magic), ("quantize", quantize_refusing), ("dequantize", dequantize_float64),
-    ("dequantize", dequantize_table), ("fake_quantize", fake_quantize_composed), ("fake_quantize", fake_quantize_wide),
-    ("fake_quantize_backward", straight_through), ("symmetric_qparams", symmetric_by_ends), ("asymmetric_qparams", asymmetric_by_ends),
-    ("requantize", requantize_loop), ("integer_matmul", matmul_expanded), ("integer_matmul", matmul_float64), ("pack", pack_integer),
-    ("unpack", unpack_integer), ("magnitude_mask", mask_sorted), ("magnitude_mask", mask_ranked), ("n_m_mask", n_m_counted),
-    ("linear", linear_sums), ("linear_backward", linear_backward_einsum), ("softmax", softmax_log), ("cross_entropy", cross_entropy_sum),
-    ("cross_entropy_backward", cross_entropy_backward_onehot), ("kd_loss", kd_entropies), ("kd_loss_backward", kd_backward_float64),
-    ("binary_kd_loss", binary_softplus), ("binary_kd_loss_backward", binary_backward_softplus), ("adam_step", adam_loop),
-    ("accuracy", accuracy_count), ("precision", _averaged(lambda h, c, s: h / c)), ("recall", _averaged(lambda h, c, s: h / s)),
-    ("f1", _averaged(_harmonic)), ("auc", auc_ranks), ("hit_rate", hit_rate_chances), ("ndcg", ndcg_groups),
+    ("quantize", quantize_loop), ("quantize", quantize_magic), ("quantize", quantize_refusing),
+    ("dequantize", dequantize_float64), ("dequantize", dequantize_table), ("fake_quantize", fake_quantize_composed),
+    ("fake_quantize", fake_quantize_wide), ("fake_quantize_backward", straight_through),
+    ("symmetric_qparams", symmetric_by_ends), ("asymmetric_qparams", asymmetric_by_ends), ("requantize", requantize_loop),
+    ("integer_matmul", matmul_expanded), ("integer_matmul", matmul_float64), ("pack", pack_integer), ("unpack", unpack_integer),
+    ("magnitude_mask", mask_sorted), ("magnitude_mask", mask_ranked), ("n_m_mask", n_m_counted), ("linear", linear_sums),
+    ("linear_backward", linear_backward_einsum), ("softmax", softmax_log), ("cross_entropy", cross_entropy_sum),
+    ("cross_entropy_backward", cross_entropy_backward_onehot), ("kd_loss", kd_entropies),
+    ("kd_loss_backward", kd_backward_float64), ("binary_kd_loss", binary_softplus),
+    ("binary_kd_loss_backward", binary_backward_softplus), ("adam_step", adam_loop), ("accuracy", accuracy_count),
+    ("precision", _averaged(lambda h, c, s: h / c)), ("recall", _averaged(lambda h, c, s: h / s)), ("f1", _averaged(_harmonic)),
+    ("auc", auc_ranks), ("hit_rate", hit_rate_chances), ("ndcg", ndcg_groups),
     *[(name, getattr(OWN, name)) for name in ("quantize", "requantize", "kd_loss", "kd_loss_backward", "ndcg", "magnitude_mask")],
 ]  # fmt: skip

@@ -109,7 +109,7 @@ def test_each_sweep_of_the_descent_lowers_the_cost_or_leaves_it(seed):
 
 
 def test_the_sweep_pays_the_price_too():
-    """Where weights do not touch, the sweep chooses each code by itself: the cheapest there is, up to the rounding of a comparison."""
+    """Where weights do not touch, the sweep takes the cheapest code of each column, up to the rounding of a comparison."""
     rng = np.random.default_rng(5)
     t, levels, price, own = rng.standard_normal((30, 4)), np.linspace(-2, 2, 9), rng.random(9), rng.random(4) + 0.1
     codes = feed_forward_codes(t, levels, np.diag(own)[None], price, damping=0)

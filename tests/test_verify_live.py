@@ -58,17 +58,13 @@ def test_every_legal_kind_of_input_is_asked(operation):
         a.shape[:1] > (255,) for a in first)  # fmt: skip
 
 
+def drawn(seed):
+    cases = live_cases("quantize", claimed("quantize"), live_generator("quantize", seed), 8)
+    return [case.request.arguments[0].tobytes() for case in cases]
+
+
 def test_a_seed_draws_the_same_again():
-    a, b = ([q.request.arguments[0].tobytes() for q in live_cases("quantize", claimed("quantize"), live_generator("quantize", 3), 8)]
-            for _ in range(2))  # fmt: skip
-    assert (
-        a
-        == b
-        != [
-            q.request.arguments[0].tobytes()
-            for q in live_cases("quantize", claimed("quantize"), live_generator("quantize", 4), 8)
-        ]
-    )
+    assert drawn(3) == drawn(3) != drawn(4)
 
 
 @pytest.mark.parametrize("axis, option", [("rounding", "half_away"), ("zero_point", "inside_fma"), ("saturation", "int32_first")])

@@ -61,7 +61,7 @@ def test_another_convention_is_named_and_is_not_success():
 def test_a_claim_makes_it_the_right_one():
     claim = {"quantize": {"rounding": "half_away"}}
     assert one(lambda *a: codes(*a, rounding=half_away), claim=claim)[0].ok
-    assert not one(codes, claim=claim)[0].ok
+    assert not one(codes, live=False, claim=claim)[0].ok
     module = types.SimpleNamespace(quantize=lambda *a: codes(*a, rounding=half_away), CLAIM=claim)
     assert run(module, live=False).ok and not run(module, {}, live=False).ok
 
@@ -199,6 +199,18 @@ def test_a_narrower_float_fails_and_a_wider_one_passes():
     assert judge(q, Reply("answered", right.astype(np.float16)), held)[0].status == "fail"
 
 
+def test_a_convention_that_says_nothing_explains_nothing():
+    """An answer that some convention leaves open is no evidence for that convention."""
+    q = question("accuracy", np.array([1, 2]), np.array([1, 2]))
+    undefined = dataclasses.replace(q.table.answers[1], undefined=True, values=(), tol=())
+    q = dataclasses.replace(q, table=dataclasses.replace(q.table, answers=(q.table.answers[0], undefined, *q.table.answers[2:])))
+    held = claimed("accuracy")
+    assert judge(q, Reply("answered", np.array(7.0)), held)[0].status == "unexplained"
+    assert judge(q, Reply("answered", np.array([1.0, 1.0])), held)[0].status == "invalid-answer"
+    outcome, _ = judge(q, Reply("answered", np.array(7.0)), claimed("accuracy", {"unit": "percent"}))
+    assert outcome.status == "pass" and outcome.comparisons == 0
+
+
 def test_refusing_is_right_only_where_the_claim_says_so():
     q = question("quantize", np.float32([np.nan]), 1.0, 0, -128, 127)
     refused = Reply("refused", None, "NaN")
@@ -263,7 +275,7 @@ def test_the_pytest_helper():
     rows = next(check for check in found if check.question.request.axis == 0)
     with pytest.raises(pytest.skip.Exception):
         rows()
-    wrong = testing.checks({"quantize": lambda *a: codes(*a, rounding=half_away)}, operations=["quantize"])
+    wrong = testing.checks({"quantize": lambda *a: codes(*a, rounding=half_away)}, operations=["quantize"], live=False)
     failed = 0
     for check in wrong:
         try:

@@ -230,13 +230,13 @@ def _keep_among_equals(kept: Mask, a: NDArray[Any], threshold: NDArray[Any], tot
     lines = np.flatnonzero(found < total)
     if not lines.size:
         return
-    tied = a[lines] == threshold[lines]
-    missing = total - found[lines]
-    line, column = np.nonzero(tied)  # in C order: each line's ties stand together, low index first
-    first = np.searchsorted(line, np.arange(len(lines) + 1))
-    rank = np.arange(line.size) - first[line]
-    if rule.ties == "high_index_pruned_first":
-        chosen = rank < missing[line]
-    else:
-        chosen = rank >= (np.diff(first) - missing)[line]
-    kept[lines[line[chosen]], column[chosen]] = True
+    n, missing = a.shape[1], total - found[lines]
+    tied = np.flatnonzero(a[lines] == threshold[lines])  # in C order: each line's ties stand together, low index first
+    first = np.searchsorted(tied, n * np.arange(len(lines) + 1))
+    start = first[:-1] if rule.ties == "high_index_pruned_first" else first[1:] - missing
+    if len(lines) == 1:  # a whole layer may be tied: no index arithmetic over all of it
+        kept[lines[0], tied[start[0] : start[0] + missing[0]]] = True
+        return
+    # a run of `missing` places from each start, end to end
+    runs = np.arange(missing.sum()) + np.repeat(start - (np.cumsum(missing) - missing), missing)
+    kept[lines[tied[runs] // n], tied[runs] % n] = True

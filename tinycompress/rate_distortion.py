@@ -10,7 +10,8 @@ with h the differential entropy. Shannon's bound for that error is R* = h - log2
 log2(2 pi e s^2 / 12) / 2 - log2 s = log2(pi e / 6) / 2 = 0.2546 bit, or 10 log10(pi e / 6) = 1.53 dB of error at the same rate:
 what a cube loses against a ball as the shape of a cell.
 
-Letters     x values, c_a level a of A, s step, E mean squared error, R rate in bits a value, h differential entropy in bits
+Letters     x values, v their variance, q codes, c_a level a of A, n_a how often it is used, b_a bits of its code, s step,
+            E mean squared error, R rate in bits a value, h differential entropy in bits
 Not here: a coder that reaches the entropy (coding). Read next: loss_weighted.
 """
 from __future__ import annotations

@@ -46,6 +46,8 @@ def kth_smallest(a: NDArray[Any], k: int) -> Any:
         inside &= a <= hi
         middle = a[inside]
         if below < k <= below + middle.size:  # (1)
+            if lo == hi:  # a heap of equal numbers: they are all that is inside
+                return lo
             a, k = middle, k - below
     return np.partition(a, k - 1)[k - 1]
 

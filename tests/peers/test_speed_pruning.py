@@ -1,4 +1,5 @@
 """A million weights pruned at least eight times as fast as torch.nn.utils.prune does it, and in linear time."""
+import os
 import time
 
 import numpy as np
@@ -29,12 +30,22 @@ def test_eight_times_as_fast_as_torch():
     assert ratio >= 8, f"only {ratio:.1f} times as fast"
 
 
+def user_seconds(call, times):
+    """Time in the program itself: that of the kernel, which hands out fresh pages, depends on the neighbours."""
+    start = os.times().user
+    for _ in range(times):
+        call()
+    return os.times().user - start
+
+
 def test_linear():
-    """Ten times as many weights take about ten times as long: between a third and three times of that."""
+    """As many weights in ten layers of a million as in one of ten million: about as much time, less than three times."""
     rng = np.random.default_rng(1)
     small, large = (rng.standard_normal(n).astype(np.float32) for n in (10**6, 10**7))
-    pairs = [(seconds(lambda: magnitude_mask(small, 0.8)), seconds(lambda: magnitude_mask(large, 0.8))) for _ in range(5)]
-    assert float(np.median([b / a for a, b in pairs])) < 30
+    pairs = []
+    for _ in range(3):
+        pairs.append((user_seconds(lambda: magnitude_mask(small, 0.8), 40), user_seconds(lambda: magnitude_mask(large, 0.8), 4)))
+    assert float(np.median([b / max(a, 0.01) for a, b in pairs])) < 3
 
 
 def test_many_ties_are_no_harder():

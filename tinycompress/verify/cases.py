@@ -24,7 +24,7 @@ from tinycompress.verify.profiles import load_profiles
 from tinycompress.verify.tables import Table, spread, table
 
 THREE = 3
-KEPT_ANYWAY = {"empty", "scalar", "axis", "overflow", "equal", "all", "none", "below"}  # legal inputs that implementations forget
+KEPT_ANYWAY = {"empty", "scalar", "axis", "overflow", "equal", "all", "none", "below", "2-d"}  # legal inputs that implementations forget
 LARGEST = 1000  # cells of a table: a case that speaks about too much at once is hard to read
 _SOURCES: dict[str, Any] = {
     **dict.fromkeys(("quantize", "fake_quantize", "fake_quantize_backward"), cases_integers.quantizers),
@@ -118,7 +118,6 @@ def parts(operation: str, found: Table, pairs: Sequence[tuple[Point, Point]]) ->
 
 # Options that no input can tell from the default while the other axes have their defaults, and why.
 SAME_AS_DEFAULT: dict[tuple[str, str, str], str] = {
-    ("asymmetric_qparams", "clamp", "no"): "a range that holds 0 has its zero point among the codes",
     ("n_m_mask", "ragged", "zero_pad"): "zeros behind a row lose every tie to the entries before them",
 }
 

@@ -117,6 +117,9 @@ def quantizers(rng: np.random.Generator) -> Iterator[Case]:
     for name, lead in (("quantize", ()), ("fake_quantize", ()), ("fake_quantize_backward", (F([[1, 2], [3, 4]]),))):
         yield Case(name, (*lead, rows, scales, zeros, *S8), "a scale and a zero point per row", ("axis",), 0)
         yield Case(name, (*lead, rows, scales, 1, *S8), "a scale per row, one zero point", ("axis",), 0)
+        yield Case(name, (*lead, rows, 0.5, 1, *S8), "two dimensions", ("2-d",))
+        oblong = F([[0.5, 1.5, -2.5], [300, 0.25, -0.75]])
+        yield Case(name, (*[oblong] * (1 + len(lead)), 1.0, 1, *S8), "two rows, three columns", ("2-d",))
         yield Case(name, (*[F(np.zeros((0,)))] * (1 + len(lead)), 0.5, 0, *S8), "no entries", ("empty",))
         yield Case(name, (*[np.array(0.75, F)] * (1 + len(lead)), 0.5, 1, *S8), "no dimensions", ("scalar",))
     for edge, s in ((127.49, 1.0), (127.5, 1.0), (-128.5, 1.0), (-128.51, 1.0), (126.6, 1.0), (-127.7, 1.0), (63.74, 0.5),
@@ -181,6 +184,8 @@ def qparams(rng: np.random.Generator) -> Iterator[Case]:
         for bits in (8, 4) if flag in ("plain", "one-sided", "zero", "constant", "empty") else (8,):
             yield Case("symmetric_qparams", (F(x), bits), flag, (flag,))
             yield Case("asymmetric_qparams", (F(x), bits), flag, (flag,))
+    for quanta in (300, 350, 370, 381, 360):  # s is rounded to one spacing of the subnormals: min / s is beyond the codes
+        yield Case("asymmetric_qparams", (F([-quanta * 2.0**-149]), 8), "a subnormal scale", ("subnormal",))
     for x in ([-7.5, 7.0], [-0.5, 14.5], [-1.5, 13.5], [-2.5, 12.5]):
         yield Case("asymmetric_qparams", (F(x), 4), "the zero point is a tie", ("tie",))
     for _ in range(40):

@@ -169,7 +169,7 @@ def lay_out(rng: Rng, x: Array, way: str = "") -> Array:
     return np.asfortranarray(x)
 
 
-def tied_numbers(rng: Rng, n: int, dtype: npt.DTypeLike = np.float32) -> Array:
+def tied_numbers(rng: Rng, n: int, dtype: npt.DTypeLike = np.float32) -> Any:
     """Draw n numbers many of which are equal in magnitude, of both signs; every fourth time all tiny, so that squares underflow.
 
     Shapes      takes none -> (n,)

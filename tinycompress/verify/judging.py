@@ -73,13 +73,18 @@ def judge(question: Question, reply: Reply, claimed: Points) -> tuple[Outcome, P
     verdicts = [_verdict(question.request, reply, i, answers) for i in range(len(answers))]
     size = sum(np.asarray(part).size for part in read_answer(operation, reply.answer))
     standing = points_giving(operation, question.table, [v.ok for v in verdicts])
+    # subtle: a convention that says nothing about this input stands whatever comes, but that explains nothing and compares nothing
+    explaining = points_giving(
+        operation, question.table, [v.ok and not a.undefined for v, a in zip(verdicts, answers, strict=True)]
+    )
     if (standing & claimed).any():
-        return Outcome(operation, question.test, "pass", comparisons=max(1, size)), standing
+        compared = max(1, size) if (explaining & claimed).any() else 0
+        return Outcome(operation, question.test, "pass", comparisons=compared), standing
     expected = _expected(question, claimed)
     verdict = verdicts[expected]
-    if all(v.status == "invalid-answer" for v in verdicts):
+    if all(v.status == "invalid-answer" for v, a in zip(verdicts, answers, strict=True) if a.values):
         return _plain(question, "invalid-answer", verdict.message), None
-    options = differences(operation, standing, claimed)
+    options = differences(operation, explaining, claimed)
     # Where every convention agrees there is nothing to be explained: the answer is wrong.
     wrong: Status = (
         "other-convention" if options else "fail" if len(answers) == 1 or "narrower" in verdict.message else "unexplained"
@@ -93,7 +98,7 @@ def judge(question: Question, reply: Reply, claimed: Points) -> tuple[Outcome, P
         reproducer(question.request, reply.answer, verdict),
         exact_words(question.request, answers[expected], verdict),
         max(1, size),
-        alternatives(operation, standing, claimed)[1:],
+        alternatives(operation, explaining, claimed)[1:],
     )
     return outcome, standing
 

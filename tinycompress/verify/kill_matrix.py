@@ -23,7 +23,6 @@ ENOUGH = 3  # vectors that must kill an option
 # Options that no legal input tells from the default one while all other axes are at their defaults.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("n_m_mask", "ragged", "zero_pad"): "a zero behind the row loses every tie to a lower index, and no |w| is below it",
-    ("hit_rate", "relevant", "nonzero"): "relevance is not negative",
     **{(name, "nan", "error"): "a NaN may also be refused by default" for name in ALSO_DEFAULT},
 }  # fmt: skip
 

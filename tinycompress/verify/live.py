@@ -67,7 +67,7 @@ def live_outcomes(operation: str, claimed: Points, seed: int, ask: Ask, budget: 
 
     >>> from tinycompress.verify.axes import claimed
     >>> def ask(asked):
-    ...     return [(Reply("answered", np.zeros(0)), Reply("error"))] * len(asked)
+    ...     return [(Reply("error", None, "no"), Reply("error", None, "no"))] * len(asked)
     >>> sorted({o.status for o in live_outcomes("accuracy", claimed("accuracy"), 0, ask, 3)})
     ['error']
     """

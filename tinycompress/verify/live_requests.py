@@ -122,7 +122,7 @@ def _matmul(rng: Rng, i: int, operation: str) -> Request:
         if not ends:
             part = np.where(rng.random(shape) < 0.1, info.dtype.type(info.min), part)
         made.append(lay_out(rng, part))
-        zeros.append(int(rng.choice([0, info.min, info.max, rng.integers(info.min, info.max)])))
+        zeros.append(int(rng.choice([0, int(info.min), int(info.max), int(rng.integers(info.min, info.max))])))
     return Request(operation, (*made, *zeros))
 
 

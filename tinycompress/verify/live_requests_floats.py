@@ -45,14 +45,14 @@ def _loss(rng: Rng, i: int, operation: str) -> Request:
     dtype, classes = draw_dtype(rng), int(rng.choice([2, 3, 5, 11]))
     rows = LENGTHS[i] if i < 5 else (1, 300)[i - 5] if i < 7 else int(rng.integers(2, 9))
     t = 1.0 if i == 7 else float(rng.choice(TEMPERATURES))
-    shape = (rows,) if operation.startswith("binary") else (rows, classes if rows < 300 else 2)
+    shape: tuple[int, ...] = (rows,) if operation.startswith("binary") else (rows, classes if rows < 300 else 2)
     # subtle: float64 probabilities below 1e-308 times large ratios are lost by some right formulas: no kd logits that far apart
     size = float(rng.choice([1, 3, 30, 30 if "kd" in operation and dtype is np.float64 else 500]))
     z = _logits(rng, shape, dtype, size)
     if operation == "softmax":
         return Request(operation, (z, t))
     if operation.startswith("cross"):
-        return Request(operation, (z, lay_out(rng, rng.integers(0, shape[1], rows))))
+        return Request(operation, (z, lay_out(rng, rng.integers(0, shape[-1], rows))))
     teacher = _logits(rng, shape, dtype, size) if i % 6 != 5 else z.copy()
     return Request(operation, (z, teacher, t))
 

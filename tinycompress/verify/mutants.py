@@ -13,9 +13,10 @@ from functools import lru_cache
 from tinycompress.verify import mutants_distillation as distillation
 from tinycompress.verify.axes import Point, default_point, points
 from tinycompress.verify.laws import Function, Law, Mutant, keeps
+from tinycompress.verify.laws_layers import LAYER_LAWS
 from tinycompress.verify.mutants_grids import GRID_LAWS, GRID_MUTANTS, GRID_RIGHT
 from tinycompress.verify.mutants_integers import INTEGER_LAWS, INTEGER_MUTANTS, INTEGER_RIGHT
-from tinycompress.verify.mutants_layers import LAYER_LAWS, LAYER_MUTANTS, LAYER_RIGHT
+from tinycompress.verify.mutants_layers import LAYER_MUTANTS, LAYER_RIGHT
 from tinycompress.verify.mutants_masks import MASK_LAWS, MASK_MUTANTS, MASK_RIGHT
 from tinycompress.verify.mutants_metrics import METRIC_LAWS, METRIC_MUTANTS, METRIC_RIGHT
 from tinycompress.verify.operations import OPERATIONS

@@ -160,6 +160,7 @@ def laws() -> dict[str, Law]:
 
     gap = (z_s - z_t) - (z_s - z_t).mean(axis=1, keepdims=True)
     padded = np.concatenate([z_s, absent], 1), np.concatenate([z_t, absent], 1)
+    padded[1].flags.writeable = False
     sums = (z_s.sum(1), z_t.sum(1))
     click_limit = float(np.square(sums[0] - sums[1]).mean()) / 8
     return {

@@ -56,7 +56,7 @@ def _half_up(v: Array) -> Array:
     return np.floor(v.astype(np.float64) + 0.5)
 
 
-def _plus_half(v: Array) -> Array:
+def _plus_half(v: Array) -> Any:
     return np.floor(v + v.dtype.type(0.5))  # the sum is rounded too: 0.49999997 + 0.5 is 1
 
 
@@ -76,7 +76,7 @@ def _modulo(q: Array, low: int, high: int) -> Array:
     return np.where(np.isfinite(q), (np.asarray(q, np.float64) - low) % (high - low + 1) + low, low)
 
 
-def _clamp_then_shift(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
+def _clamp_then_shift(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     return coder()(x, scale, 0, qmin, qmax) + zero_point
 
 
@@ -86,36 +86,36 @@ def _columns(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: 
     return codes.T if turned else codes
 
 
-def _one_scale(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Array:
+def _one_scale(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Any:
     return coder()(x, np.ravel(scale)[0] if np.size(scale) else 1.0, zero_point, qmin, qmax, axis)
 
 
-def _tail(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
+def _tail(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     codes = coder()(x, scale, zero_point, qmin, qmax).reshape(-1)
     body = codes.size // 8 * 8
     codes[body:] = coder(_half_away)(x.reshape(-1)[body:], scale, zero_point, qmin, qmax)
     return codes.reshape(x.shape)
 
 
-def _first_lane(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
+def _first_lane(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     codes = coder()(x, scale, zero_point, qmin, qmax)
     if codes.size > 32:
         codes.reshape(-1)[32:] = coder(_half_up)(x.reshape(-1)[32:], scale, zero_point, qmin, qmax)
     return codes
 
 
-def _remembers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
+def _remembers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     if not _calls or x.size == 1:
         _calls[:] = [scale]  # the scale of the first batch is kept, until a batch of one
     return coder()(x, _calls[0], zero_point, qmin, qmax)
 
 
-def _dithers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
+def _dithers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     noise = np.random.default_rng(next(_seeds)).random(x.shape, np.float32)
     return coder(lambda v: np.floor(v + noise))(x, scale, zero_point, qmin, qmax)
 
 
-def _in_place(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
+def _in_place(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     codes = coder()(x, scale, zero_point, qmin, qmax)
     x /= np.float32(scale)
     return codes
@@ -150,7 +150,7 @@ def _passes(mask: Function) -> Function:
     return fake_quantize_backward
 
 
-def _times_scale(dy: Array, x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
+def _times_scale(dy: Array, x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     return _passes(lambda v, z, low, high: (np.rint(v) + z >= low) & (np.rint(v) + z <= high))(dy, x, scale, zero_point, qmin,
         qmax) * np.float32(scale)
 

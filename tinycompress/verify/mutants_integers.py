@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycompress.verify.laws import Function, Law, Mutant, equal, f32, i8, u8
+from tinycompress.verify.laws import Function, Law, Mutant, equal, f32, i8, i32, u8
 from tinycompress.verify.own import OWN, Array
 
 Q = np.arange(-128, 128).astype(np.int8)
@@ -115,8 +115,8 @@ def _halves(codes: Array, bits: int) -> bytes:
     return _bits_of(padded.reshape(8 // bits, size).T.reshape(-1) if size else padded, bits, "little")
 
 
-def _unpack(buffer: bytes, bits: int, count: int, order: str = "little", signed: bool = False, cut: bool = True) -> Array:
-    wide = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder=order).reshape(-1, bits)  # type: ignore[arg-type]
+def _unpack(buffer: bytes, bits: int, count: int, order: Any = "little", signed: bool = False, cut: bool = True) -> Array:
+    wide = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder=order).reshape(-1, bits)
     weights = 1 << np.arange(bits)
     codes: Array = (wide.astype(np.int64) * (weights[::-1] if order == "big" else weights)).sum(1)
     codes = np.where(codes >> bits - 1, codes - (1 << bits), codes) if signed else codes
@@ -134,7 +134,7 @@ def _covers(f: Function, x: Array) -> bool:
 
 
 def _codes(acc: list[int], f: Function, m: float = 0.5, z: int = 0, high: int = 127) -> Array:
-    return np.asarray(f(np.int32(acc), m, z, -128, high)).astype(np.int64)
+    return np.asarray(f(i32(acc), m, z, -128, high)).astype(np.int64)
 
 
 INTEGER_LAWS: dict[str, Law] = {

@@ -45,7 +45,7 @@ def _loss(rows: Function = np.mean, log: Function = _log_soft) -> Function:
 
 
 def _gradient(target: float = 1.0, share: Function = lambda z: len(z), sign: int = 1, axis: int = 1) -> Function:
-    def cross_entropy_backward(logits: Array, labels: Array) -> Array:
+    def cross_entropy_backward(logits: Array, labels: Array) -> Any:
         d = soft(logits, axis)
         d[np.arange(len(labels)), labels] -= target
         return sign * d / logits.dtype.type(share(logits))
@@ -87,7 +87,7 @@ def kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(
     [[0.0, 0.0]]
     """
 
-    def kd_loss_backward(z_s: Array, z_t: Array, t: float) -> Array:
+    def kd_loss_backward(z_s: Array, z_t: Array, t: float) -> Any:
         p_s, p_t = soft(z_s if hard else z_s / t), soft(z_t / t if used else 0 * z_t)
         if swap:
             r = _log_soft(z_s / t) - _log_soft(z_t / t)
@@ -100,7 +100,7 @@ def kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(
 
 
 def _clicks(factor: Function = lambda t: t, share: Function = len, width: float = 1.0) -> Function:
-    def binary_kd_loss_backward(z_s: Array, z_t: Array, t: float) -> Array:
+    def binary_kd_loss_backward(z_s: Array, z_t: Array, t: float) -> Any:
         def sigmoid(v: Array) -> Array:
             e = np.exp(-np.abs(v))
             out: Array = np.where(v > 0, 1 / (1 + e), e / (1 + e))

@@ -42,7 +42,7 @@ def averaged(measure: str, labels: Function = np.union1d, undefined: float = 0.0
         y, guess = (y_pred, y_true) if swapped else (y_true, y_pred)
         columns = _table(y, guess, labels(y, guess))
         if average == "micro":
-            columns = tuple(c.sum(keepdims=True) for c in columns)  # type: ignore[assignment]
+            columns = tuple(c.sum(keepdims=True) for c in columns)
         hits, chosen, support = columns
         rates = {"precision": _ratio(hits, chosen, undefined), "recall": _ratio(hits, support, undefined),
                  "f1": _ratio(2 * hits, chosen + support, undefined)}  # fmt: skip
@@ -69,7 +69,7 @@ def _auc(tie: float, one_class: float = float("nan"), sign: int = 1) -> Function
     return auc
 
 
-def _squared_auc(y_true: Array, scores: Array) -> float:
+def _squared_auc(y_true: Array, scores: Array) -> Any:
     return _auc(0.5)(y_true, np.rint(scores))  # accuracy at a threshold is not an area
 
 
@@ -92,7 +92,7 @@ def _ranked(s: Array, values: Array, ties: str = "expected") -> Array:
     return out
 
 
-def _log2(rank: Array) -> Array:
+def _log2(rank: Array) -> Any:
     return 1 / np.log2(rank + 1)
 
 

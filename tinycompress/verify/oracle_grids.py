@@ -184,8 +184,10 @@ def saturate_by(pick: Pick, rounded: Number, behind: int, low: int, high: int) -
     Raises      Undefined where the point says nothing about such an input
     Source      the sentences of SATURATION
 
-    >>> saturate_by(lambda axis: "wrap", Fraction(130), 0, -128, 127), saturate_by(lambda axis: "int32_first", math.inf, 5, -128, 127)
-    (-126, -128)
+    >>> saturate_by(lambda axis: "wrap", Fraction(130), 0, -128, 127)
+    -126
+    >>> saturate_by(lambda axis: "int32_first", math.inf, 5, -128, 127)
+    -128
     """
     rule = pick("saturation")
     q = add(rounded, Fraction(behind))

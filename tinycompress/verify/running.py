@@ -66,8 +66,7 @@ def run(
         if progress is not None:
             progress(name)
         reports.append(_run_operation(asked, name, claims, seed, live, limit, isolate))
-    if operations is None:
-        asked.close()
+    asked.close()  # a child that is asked again is started again
     return Report(asked.name, claims.name, seed, time.monotonic() - start, tuple(reports))
 
 
