@@ -1,8 +1,8 @@
 """The mistake museum: what people really get wrong, the law that each mistake breaks, and the harm, measured.
 
-Ordinary data are 2,000 normal weights, a batch of 20 rows at temperature 4, and 40 ranked lists. Hard data are those of the 48 inputs
-of the live tests on which most entries are wrong: ties, range ends, outliers, empty rows. Where the first column says 0 % and the
-second says 100 %, random tests prove nothing.
+Ordinary data are 2,000 normal weights, a batch of 20 rows at temperature 4, and 40 ranked lists. Hard data are those of the 48
+inputs of the live tests on which most entries are wrong: ties, range ends, outliers, empty rows. Where the first column says 0 %
+and the second says 100 %, random tests prove nothing.
 
     python examples/mistakes.py [--all]        (--all: also the relatives of these, and what each does to whoever uses it)
 

@@ -466,3 +466,13 @@ def test_bad_words():
 def test_all_names_are_reachable():
     for name in distillation.__all__:
         assert callable(getattr(distillation, name))
+
+
+def test_a_block_whose_rows_live_on_other_scales_has_a_finite_slope():
+    """The block is shifted by its largest teacher logit; a row far below it must not be divided by what has underflowed."""
+    student, teacher = np.array([[0.0, -95.6], [0.0, 0.0]]), np.array([[0.0, 323.0], [0.0, 730.0]])
+    slope = kd_loss_backward(student, teacher, 1.0)
+    p_s, p_t = (np.exp(z - z.max(axis=1, keepdims=True)) for z in (student, np.maximum(teacher - teacher.max(axis=1, keepdims=True), -700)))
+    expected = (p_s / p_s.sum(axis=1, keepdims=True) - p_t / p_t.sum(axis=1, keepdims=True)) / 2
+    # probabilities are 0 or 1 up to 1e-41 here, so a handful of roundings of numbers up to 1 is all that can differ
+    assert np.abs(slope - expected).max() <= 16 * np.finfo(float).eps

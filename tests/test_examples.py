@@ -41,5 +41,5 @@ def test_a_lesson_prints_what_it_quotes(path, tmp_path):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_an_example_compiles_and_says_how_to_run_it(path):
     tree = ast.parse(path.read_text())
-    assert f"python examples/{path.name}" in (ast.get_docstring(tree) or "")
+    assert f"examples/{path.name}" in (ast.get_docstring(tree) or "")
     assert path.stat().st_size < 8000

@@ -69,6 +69,7 @@ def forward_kl(student_logits: Array, teacher_logits: Array, temperature: float)
         plain = rows > PLAIN_ABOVE[8 if student_logits.itemsize > 4 else 4] * (classes + 8) * (1 + np.abs(mean[:, 0]))
         # subtle: where p_t is too small for a float64, exp(d) must not be large enough to matter
         plain &= (highest < 200) & (total[:, 0] > 1e-200) & (total[:, 0] < np.inf)
+        plain &= (total * grown)[:, 0] > 1e-290  # its reciprocal in (4) must stay finite
     if not plain.all():
         again = np.flatnonzero(~plain)
         p_t, p_s, r, rows[again] = compare(student_logits[again], teacher_logits[again], temperature)

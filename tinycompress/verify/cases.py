@@ -24,7 +24,7 @@ from tinycompress.verify.profiles import load_profiles
 from tinycompress.verify.tables import Table, spread, table
 
 THREE = 3
-KEPT_ANYWAY = {"empty", "scalar", "axis", "overflow", "equal", "all", "none", "below", "2-d"}  # legal inputs that implementations forget
+KEPT_ANYWAY = {"empty", "scalar", "axis", "overflow", "equal", "all", "none", "below", "2-d"}  # legal, and forgotten
 LARGEST = 1000  # cells of a table: a case that speaks about too much at once is hard to read
 _SOURCES: dict[str, Any] = {
     **dict.fromkeys(("quantize", "fake_quantize", "fake_quantize_backward"), cases_integers.quantizers),

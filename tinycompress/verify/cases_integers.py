@@ -185,7 +185,7 @@ def qparams(rng: np.random.Generator) -> Iterator[Case]:
             yield Case("symmetric_qparams", (F(x), bits), flag, (flag,))
             yield Case("asymmetric_qparams", (F(x), bits), flag, (flag,))
     for quanta in (300, 350, 370, 381, 360):  # s is rounded to one spacing of the subnormals: min / s is beyond the codes
-        yield Case("asymmetric_qparams", (F([-quanta * 2.0**-149]), 8), "a subnormal scale", ("subnormal",))
+        yield Case("asymmetric_qparams", (F([-quanta * 2.0**-149, 0]), 8), "a subnormal scale", ("subnormal",))
     for x in ([-7.5, 7.0], [-0.5, 14.5], [-1.5, 13.5], [-2.5, 12.5]):
         yield Case("asymmetric_qparams", (F(x), 4), "the zero point is a tie", ("tie",))
     for _ in range(40):

@@ -191,7 +191,9 @@ def kd_loss_backward(pick: Pick, z_s: Matrix | Sequence[float], z_t: Matrix | Se
                 size = float(abs(a)) + float(abs(b)) + abs(float(kl))
                 row.append((c.multiply(x, c.subtract(r, kl)), float(x) * (2 * (ds + dt) + size * (ds + dt + 16 * u))))
             else:
-                row.append((c.subtract(x, y), float(x) * (ds + 8 * u) + float(y) * (dt + 8 * u)))
+                # A program may form z_s - z_t first, so each error can meet both probabilities; one that shifts a whole block by
+                # its maximum loses what is below 2^-500 of it, which hides no convention.
+                row.append((c.subtract(x, y), (float(x) + float(y)) * (ds + dt + 16 * u) + 2.0**-500))
         if binary:
             low = row[0] if pick("logits") == "symmetric" else (Decimal(0), 0.0)
             row = [(c.subtract(row[1][0], low[0]), row[1][1] + low[1])]
