@@ -45,7 +45,7 @@ def add_commands(commands: Any) -> None:
     v = commands.add_parser(
         "vectors",
         help="write all questions and their answers as files for any language",
-        description="Write the vectors (JSON and plain columns), what they mean, the protocol, and prompts.txt to a folder.",
+        description="Write the vectors (JSON and plain columns), what they mean, the protocol, and prompts to a folder.",
         allow_abbrev=False,
     )
     v.add_argument("folder", metavar="DIR")
@@ -62,7 +62,7 @@ def _add_verify(commands: Any) -> None:
     words = "a module or file with functions named like the operations; or: diff PROFILE PROFILE; or: explain ID"
     c.add_argument("words", nargs="*", metavar="MODULE[:OBJECT]", help=words)
     _add_source(c)
-    c.add_argument("--answers", metavar="FILE", help="what a program answered to prompts.txt of `tinycompress vectors`")
+    c.add_argument("--answers", metavar="FILE", help="what a program answered to the prompts of `tinycompress vectors`")
     c.add_argument("--claim", metavar="PROFILE", help="what it claims to be; without it the module's CLAIM, or the default")
     c.add_argument(
         "--live", action=argparse.BooleanOptionalAction, default=True, help="random and relational tests after the vectors"
