@@ -54,7 +54,7 @@ Fewer bits: quantization:
   summation               a float32 sum in the order in which a vector kernel adds
   learned_scale           gradients for the scale, the zero point, the ends of the range
   quantization_aware      training for the codes a model will be stored in: straight-through and learned scales, as views
-  calibration             from observed values to a range: smallest and largest, averaged over batches; only the training part is read
+  calibration             from observed values to a range: extremes, averages; only the training part is read
   cuts                    where to cut a histogram: percentile, divergence, walk
   histograms              a histogram that grows with the data and forgets nothing
   collectors              histograms as other libraries gather and cut them

@@ -108,7 +108,9 @@ def _some_gain(logits: Array) -> Array:
     return logits if logits.ndim == 1 else np.logaddexp.reduce(logits[:, 1:], axis=1) - logits[:, 0]
 
 
-def _quality(problem: Problem, predicted: NDArray[np.int64], positive: Array, test: Array, train: Array | None, k: int) -> Quality:
+def _quality(
+    problem: Problem, predicted: NDArray[np.int64], positive: Array, test: Array, train: Array | None, k: int
+) -> Quality:
     truth = problem.pairs.labels
     ndcg = float(metrics.ndcg(test, problem.test.relevance, k))
     learned = ndcg if train is None else float(metrics.ndcg(train, problem.train.relevance, k))

@@ -92,8 +92,8 @@ def learned_scale_view(bits: int, axes: Mapping[str, int | None]) -> View:
     Equation    view(w, s) = clip(half_even(w / s), -qmax, qmax) s;  the scales themselves are not seen by the model
     Gradient    dw and ds by learned_scale.learned_fake_quantize_backward, ds times 1 / sqrt(count qmax), count the elements that
                 share the scale
-    Shapes      params as `add_scales` gives them; of a RowGradient only its rows are worked on, and then the gradient of scales per
-                row is a RowGradient too
+    Shapes      params as `add_scales` gives them; of a RowGradient only its rows are worked on, and then the gradient of scales
+                per row is a RowGradient too
     Convention  a scale that a step has carried to 0 or below is seen as the smallest normal number: no code is lost for good
     Raises      ValueError, when used, if a named tensor or its scale is missing
     Source      Esser et al. 2020 (arXiv 1902.08153)

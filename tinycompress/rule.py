@@ -34,7 +34,7 @@ def check_options(record: Any) -> None:
 
 
 @functools.cache
-def _options(kind: type) -> dict[str, tuple[Any, ...]]:
+def _options(kind: Any) -> dict[str, tuple[Any, ...]]:
     """Per field that is a Literal, its options; read once per class, because records are made in loops too."""
     hints = typing.get_type_hints(kind).items()
     return {name: typing.get_args(hint) for name, hint in hints if typing.get_origin(hint) is Literal}

@@ -73,7 +73,7 @@ def judge(question: Question, reply: Reply, claimed: Points) -> tuple[Outcome, P
     verdicts = [_verdict(question.request, reply, i, answers) for i in range(len(answers))]
     size = sum(np.asarray(part).size for part in read_answer(operation, reply.answer))
     standing = points_giving(operation, question.table, [v.ok for v in verdicts])
-    # subtle: a convention that says nothing about this input stands whatever comes, but that explains nothing and compares nothing
+    # subtle: a convention that says nothing about this input stands whatever comes, but explains nothing, compares nothing
     explaining = points_giving(
         operation, question.table, [v.ok and not a.undefined for v, a in zip(verdicts, answers, strict=True)]
     )
