@@ -27,7 +27,7 @@ def check_options(record: Any) -> None:
     Traceback (most recent call last):
     ValueError: CountRule.rounding is 'up'; use one of 'half_even', 'floor', 'ceil'
     """
-    for name, options in _options(type(record)).items():
+    for name, options in _options(type(record)).items():  # type: ignore[arg-type]  # a class is hashable
         if getattr(record, name) not in options:
             allowed = ", ".join(map(repr, options))
             raise ValueError(f"{type(record).__name__}.{name} is {getattr(record, name)!r}; use one of {allowed}")
