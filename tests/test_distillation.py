@@ -64,11 +64,12 @@ def test_float32_loss_of_many_classes(temperature, classes):
 @given(logit_pairs(max_rows=1), temperatures())
 def test_float32_gradient_keeps_its_digits(logits, temperature):
     student, teacher = logits
-    exact = np.array([float(g) for g in divergence(student[0], teacher[0], temperature)[1]]) * temperature
     ours = kd_loss_backward(student, teacher, temperature)[0]
     assert ours.dtype == np.float32
-    # rounded once (2^-24 of each), after p_t and exp(d) were off by at most 4 Z 2^-53 <= 4e4 2^-53 of the largest
-    assert (abs(ours - exact) <= 2.0**-23 * abs(exact) + 2.0**-37 * abs(exact).max() + TINY).all()
+    with np.errstate(under="ignore"):  # exact slopes may be subnormal, and products with them 0
+        exact = np.array([float(g) for g in divergence(student[0], teacher[0], temperature)[1]]) * temperature
+        # rounded once (2^-24 of each), after p_t and exp(d) were off by at most 4 Z 2^-53 <= 4e4 2^-53 of the largest
+        assert (abs(ours - exact) <= 2.0**-23 * abs(exact) + 2.0**-37 * abs(exact).max() + TINY).all()
 
 
 @settings(max_examples=80)
