@@ -24,6 +24,13 @@ def test_every_block_is_of_a_kind_that_is_run_here():
     assert commands == ["$ pip install . && tinycompress compress", "$ pip install '.[test]' && pytest"]
 
 
+def test_the_museum_is_quoted_from_its_example():
+    """tests/test_examples.py runs the example against its docstring; here the README's rows are found in that docstring."""
+    quoted = next(text for kind, text in BLOCKS if kind == "" and text.startswith("mistake ")).splitlines()
+    shown = [line.strip() for line in (ROOT / "examples" / "mistakes.py").read_text(encoding="utf-8").splitlines()]
+    assert len(quoted) >= 7 and all(line.strip() in shown for line in quoted)
+
+
 def test_ci_runs_the_readmes_own_commands():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert (
