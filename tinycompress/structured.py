@@ -158,7 +158,7 @@ def remove_units(
     # subtle: a unit that has inputs but no readers is no constant; its row of w_{l+1} is 0, so it adds nothing here
     constants = activation(params[f"b{layer}"][gone])
     small[f"b{layer + 1}"] = params[f"b{layer + 1}"] + constants @ params[after][gone]  # (1)
-    small[here], small[f"b{layer}"] = params[here][:, ~gone], params[f"b{layer}"][~gone]
+    small[here], small[f"b{layer}"] = np.ascontiguousarray(params[here][:, ~gone]), params[f"b{layer}"][~gone]
     small[after] = params[after][~gone]
     return small
 
@@ -191,7 +191,7 @@ def compact(params: Mapping[str, Array], architecture: Architecture) -> tuple[Pa
         used = [_at_least_one(np.any(params[t], axis=0) & r) for t, r in zip(tables, fields, strict=True)]
         small["w0"] = params["w0"][np.concatenate(used)]
     for t, columns in zip(tables, used, strict=True):
-        small[t] = params[t][:, columns]
+        small[t] = np.ascontiguousarray(params[t][:, columns])  # indexed columns leave rows scattered: slow to look up
     for layer in range(len(architecture.hidden)):
         small = remove_units(small, layer, _at_least_one(~constant_units(small, layer)))
     hidden = tuple(small[f"w{layer}"].shape[1] for layer in range(len(architecture.hidden)))
