@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinycompress.bags import bag_from_lists
+from tinycompress.cost import parameters
 from tinycompress.losses import bce, bce_backward
 from tinycompress.ops import RowGradient
-from tinycompress.recommender import Architecture, backward, forward, init, parameter_count
+from tinycompress.recommender import Architecture, backward, forward, init
 from tinycompress.scoring import predictor, scores, top_k
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -124,7 +125,7 @@ def test_wrong_number_of_inputs_and_negative_k_are_refused():
 def test_same_seed_same_bits_and_stated_spread():
     a, b = (init(np.random.default_rng(4), Architecture((2000, 10), (8, 8))) for _ in range(2))
     assert all((a[k] == b[k]).all() and a[k].dtype == np.float32 for k in a)
-    assert parameter_count(a) == 2010 * 8 + 16 * 32 + 32 + 32 * 16 + 16 + 16 * 8 + 8 + 8 + 1
+    assert parameters(a) == 2010 * 8 + 16 * 32 + 32 + 32 * 16 + 16 + 16 * 8 + 8 + 8 + 1
     n = a["table0"].size  # the standard deviation of n normals is off by 1 / sqrt(2 n) of itself, one sigma
     assert abs(a["table0"].std() / 0.03 - 1) < 5 / np.sqrt(2 * n)
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinycompress.bags import Bag
+from tinycompress.cost import parameters
 from tinycompress.ops import embedding, embedding_bag
 from tinycompress.pruning import apply_masks, neuron_mask
-from tinycompress.recommender import Architecture, forward, init, parameter_count
+from tinycompress.recommender import Architecture, forward, init
 from tinycompress.structured import block_mask, compact, constant_units, remove_rows, remove_units, row_mask
 
 U32 = 2.0**-24
@@ -56,7 +57,7 @@ def test_the_small_model_is_the_masked_one(join, seed, s):
     masks |= {"table0": table}
     masked = apply_masks(params, masks)
     small, small_shape = compact(masked, shape)
-    assert parameter_count(small) < parameter_count(masked) or s < 0.3
+    assert parameters(small) < parameters(masked) or s < 0.3
     inputs = [rng.integers(0, 7, 16), rng.integers(0, 5, 16)]
     want, bound = bounded_forward(masked, inputs, shape)
     got = forward(small, inputs, small_shape)[0]

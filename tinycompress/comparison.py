@@ -25,7 +25,6 @@ from tinycompress.recipes import (
     Progress,
     Schedule,
     architecture_for,
-    counts,
     distilled_objective,
     prune,
     quantize_weights,
@@ -120,9 +119,8 @@ def measure(
     quality = judge(model.params, model.architecture, problem, k)
     theirs = quality if path == original else judge(reference.params, reference.architecture, problem, k)
     timed = cost.compare_latency(_timed(reference, problem, pairs), _timed(model, problem, pairs), repeats=runs)
-    size, nonzero = counts(model.tensors)
     row = Row(
-        name=name, parameters=size, nonzero=nonzero, bytes=os.path.getsize(path),
+        name=name, parameters=cost.parameters(model.tensors), nonzero=cost.nonzero(model.tensors), bytes=os.path.getsize(path),
         ratio=os.path.getsize(original) / os.path.getsize(path), **quality_columns(quality),
         overlap=float(metrics.top_k_overlap(theirs.scores, quality.scores, k)),
         latency_ms=timed.second.median * 1e3 * 1000 / pairs, speedup=1.0 if path == original else timed.ratio,

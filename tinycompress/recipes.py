@@ -158,7 +158,8 @@ def quantize_weights(model: Model, bits: int, per_row: bool = True) -> Model:
     """Return the model with every table and weight as integers of that many bits, on symmetric grids; biases stay float32.
 
     Shapes      grids: one scale per row of a table and per output of a layer, or, without `per_row`, one per tensor
-    Bound       |w - decoded w| <= scale / 2 (1 + 2^-22); zero stays exactly zero, so a pruned model stays pruned
+    Bound       |w - decoded w| <= scale (1/2 + 2^(bits - 20)), as symmetric_grid's, and decoding;
+                zero stays exactly zero, so a pruned model stays pruned
     Source      quantization
 
     >>> shape = Architecture(rows=(2,), columns=(2,), hidden=())
@@ -206,20 +207,3 @@ def distilled_objective(
         return value, (1 - weight) * hard.backward(logits, labels) + weight * soft_backward(logits, target, temperature)
 
     return taught(student, lambda inputs: forward(theirs, inputs, teacher.architecture)[0], loss)
-
-
-def counts(tensors: Tensors) -> tuple[int, int]:
-    """Return how many parameters there are, and how many are not zero.
-
-    Shapes      tensors of any shape; scales and zero points are not parameters
-    Source      this package
-
-    >>> counts({"w0": np.float32([[0, 1]]), "b0": np.float32([2])})
-    (3, 2)
-    """
-    whole = nonzero = 0
-    for t in tensors.values():
-        values = dequantize(t.codes, t.grid) if isinstance(t, Quantized) else t
-        whole += values.size
-        nonzero += int(np.count_nonzero(values))
-    return whole, nonzero

@@ -67,9 +67,9 @@ class Architecture:
 def init(rng: np.random.Generator, architecture: Architecture, dtype: type = np.float32) -> Params:
     """Draw initial parameters.
 
-    Equation    tables ~ N(0, 0.1^2 / 10) joined by concat, N(0, 1 / sqrt(D)) by product; w ~ N(0, 2 / I); b = 0
+    Equation    tables ~ N(0, .03^2) joined by concat, N(0, 1 / D) by product; w ~ N(0, 2 / I); b = 0
     Shapes      returns the dict of tables (V, D), weights (I, O), biases (O,)
-    Convention  a product of small numbers is a tiny one: its tables start larger, so that u . v has variance 1 / sqrt(D)
+    Convention  a product of small numbers is a tiny one: its tables start larger, so that u . v has variance 1 / D
     Source      He et al. 2015 (arXiv 1502.01852) for w
 
     >>> sorted(init(np.random.default_rng(0), Architecture(rows=(5, 7), columns=(2, 2), hidden=(3,))))
@@ -136,18 +136,6 @@ def backward(
         else:
             grads[f"table{f}"] = ops.embedding_backward(d_field, field, architecture.rows[f])
     return grads
-
-
-def parameter_count(params: Params) -> int:
-    """Return the number of parameters.
-
-    Shapes      takes arrays of any shape
-    Source      this package
-
-    >>> parameter_count({"w0": np.zeros((2, 3)), "b0": np.zeros(3)})
-    9
-    """
-    return sum(p.size for p in params.values())
 
 
 def look_up(table: Array, field: Input, pooling: str) -> Array:
