@@ -54,3 +54,17 @@ def test_clashes_are_counted(tmp_path):
     negatives = np.array([[2, 4, 4], [0, 1, 3]])  # 9, the positive of b, and twice 12; 7 and 8, both of a, and 10, its positive
     assert list(count_clashes(train, test, negatives).values()) == [0, 2, 2, 1]
     assert count_clashes(train, train, np.zeros((3, 0), int))["test rows seen in training"] == 3
+
+
+def test_a_prepared_file_loses_no_row(tmp_path):
+    """Its test items are given; of the rest the last row of each user is for validation, and every other one trains."""
+    from tinycompress.problems import read_split
+
+    rows = [(u, i, 1, 10 * u + i) for u in range(3) for i in range(4)]
+    name = tmp_path / "toy"
+    (tmp_path / "toy.train.rating").write_text("".join("\t".join(map(str, r)) + "\n" for r in rows))
+    (tmp_path / "toy.test.rating").write_text("".join(f"{u}\t4\t1\t99\n" for u in range(3)))
+    (tmp_path / "toy.test.negative").write_text("".join(f"({u},4)\t5\t6\n" for u in range(3)))
+    split, negatives = read_split(f"{name}.train.rating", np.random.default_rng(0))
+    kept = sorted(split.train.pairs.tolist() + split.valid.pairs.tolist())
+    assert len(kept) == len(rows) and len(set(kept)) == len(rows) and len(split.valid) == 3 and negatives.shape == (3, 2)

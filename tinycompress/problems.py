@@ -106,7 +106,9 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int = 99) 
     if name.endswith((".train.rating", ".npz")):
         whole, test, given = read_npz(path) if name.endswith(".npz") else read_ncf(name.removesuffix(".train.rating"))
         rest = leave_one_out(whole) if whole.times is not None else leave_one_out(whole, "draw", rng)
-        return Split(rest.train, rest.test, test), given
+        # The test items came with the file: the last row of the rest is for validation, and all others, the last but one too, train.
+        learned = whole.rows(np.flatnonzero(np.isin(whole.pairs, rest.test.pairs, invert=True)))
+        return Split(learned, rest.test, test), given
     split = leave_one_out(read(path))
     seen = seen_items(split.train, split.valid, split.test)
     return split, sample_negatives(rng, split.test.users, seen, split.test.n_items, negatives)
