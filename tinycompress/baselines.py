@@ -1,0 +1,184 @@
+"""What a file of no model scores: the most popular items, the neighbours of what a user has, and the best linear item model.
+
+A compressed recommender is worth its bytes only above what the interactions say by themselves. Three answers that are not
+trained: how often an item was met; how often it was met by those who met the user's other items; and least squares from the other
+items to each one, which has a closed form. The last two need the user's history when they score, so their bytes are the
+interactions, or an item-by-item matrix larger than most models: they are the quality to beat, not the size.
+
+Letters     M users and I items, X (M, I) 1 where they met, G = X^T X (I, I) how many users met both, B (I, I) what one item says
+            for another, lambda the strength of the penalty, S (M, I) scores, N lists of L candidates, u unit roundoff
+Not here: the measures (metrics), the trained models (recommender). Read next: evaluation.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinycompress.interactions import Interactions
+from tinycompress.problems import Lists
+from tinycompress.scoring import top_k
+from tinycompress.splits import seen_items
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix  # half a second to import: only where it is used
+
+Array = NDArray[np.float64]
+
+
+def interaction_matrix(*parts: Interactions) -> csr_matrix:
+    """Return X: 1 for each user and item that met in any of the parts.
+
+    Shapes      parts of one data set -> (M, I) float64, sparse
+    Convention  a pair that stands more than once counts once; values and times are not looked at
+    Raises      ValueError if the parts count other users or items, or there is none
+    Source      this package
+
+    >>> ids = ["a", "b", "c"]
+    >>> met = Interactions(np.array([0, 2, 0]), np.array([1, 0, 1]), None, None, ids, ids)
+    >>> interaction_matrix(met).toarray().tolist()
+    [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    """
+    from scipy.sparse import csr_matrix
+
+    seen = seen_items(*parts)
+    return csr_matrix((np.ones(len(seen.codes)), seen.codes, seen.offsets), shape=(len(seen), parts[0].n_items))
+
+
+def most_popular(x: csr_matrix) -> Array:
+    """Return how many users met each item: a score that is the same for everyone.
+
+    Shapes      X (M, I) -> (I,)
+    Source      textbook
+
+    >>> from scipy.sparse import csr_matrix
+    >>> most_popular(csr_matrix([[1.0, 0.0], [1.0, 1.0]])).tolist()
+    [2.0, 1.0]
+    """
+    return np.asarray(x.sum(axis=0), np.float64).ravel()
+
+
+def item_neighbours(x: csr_matrix, neighbours: int | None = None, block: int = 1024) -> Array:
+    """Return the scores in which each item of a history speaks for its neighbours, as loudly as it is similar to them.
+
+    Equation    S_ui = sum over the items j != i of user u of cos(i, j),  cos(i, j) = G_ij / sqrt(G_ii G_jj)
+    Shapes      X (M, I) of zeros and ones -> (M, I)
+    Units       memory ~ (M + block) I numbers: items are taken in blocks, because all I^2 cosines may be too many
+    Bound       (I + 8) u S: no term is negative
+    Convention  `neighbours`: only the so many j most similar to i count in its score, the lower code among equals; None: all.
+                An item that nobody met scores 0
+    Raises      ValueError if X holds anything but 0 and 1, or neighbours is below 1
+    Source      Sarwar, Karypis, Konstan, Riedl 2001 (WWW)
+
+    >>> from scipy.sparse import csr_matrix
+    >>> item_neighbours(csr_matrix([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])).tolist()
+    [[0.5, 0.5], [0.0, 0.5], [0.0, 0.5], [0.0, 0.5]]
+    """
+    _check(x)
+    if neighbours is not None and neighbours < 1:
+        raise ValueError(f"neighbours is {neighbours}; give 1 or more, or None for all")
+    length = np.sqrt(np.maximum(most_popular(x), 1))
+    scores = np.empty(x.shape)
+    for start in range(0, x.shape[1], block):
+        part = np.arange(start, min(start + block, x.shape[1]))
+        similar = (x[:, part].T @ x).toarray() / length / length[part, None]  # (block, I)
+        similar[part - start, part] = 0  # an item says nothing about itself
+        if neighbours is not None:
+            far = np.ones(similar.shape, bool)
+            np.put_along_axis(far, top_k(similar, neighbours), False, axis=1)
+            similar[far] = 0
+        scores[:, part] = x @ similar.T
+    return scores
+
+
+def ease_weights(x: csr_matrix, strength: float = 500.0) -> Array:
+    """Return the weights that best reconstruct each item of a history from its other items.
+
+    Equation    minimise |X - X B|^2 + lambda |B|^2 with B_ii = 0:  B_ij = -P_ij / P_jj,  P = (G + lambda)^-1          (1)
+    Why         where B is free the slope is 0: (G + lambda) B = G - diag(mu), with mu for B_ii = 0. So
+                B = P (1/P - lambda - diag(mu)) = 1 - P diag(lambda + mu), and a diagonal of 0 asks lambda + mu_j = 1 / P_jj
+    Shapes      X (M, I) of zeros and ones -> (I, I)
+    Units       time ~ I^3, memory ~ 4 I^2 numbers
+    Bound       columns of B are off by 2 C I u k^(5/2), k = 1 + |G| / lambda, C the modest constant of the inverse, which is off
+                by C I u k / lambda. For P_jj >= 1 / (k lambda), and |P_j|^2 <= P_jj / lambda
+    Limits      lambda -> inf: lambda B -> G without its diagonal
+    Raises      ValueError if X holds anything but 0 and 1, or the strength is not positive and finite
+    Source      Steck 2019 (arXiv 1905.03375), equation 8
+
+    >>> from scipy.sparse import csr_matrix
+    >>> ease_weights(csr_matrix([[1.0, 1.0], [1.0, 0.0]]), strength=1.0).round(12).tolist()
+    [[0.0, 0.333333333333], [0.5, 0.0]]
+    """
+    _check(x, strength)
+    p = _inverse(x.T @ x, strength)
+    weights = -p / np.diag(p)  # (1)
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+def ease(x: csr_matrix, strength: float = 500.0) -> Array:
+    """Return the scores of the best linear item model, from the side of users or items, whichever are fewer.
+
+    Equation    S = X B of (1).  From the users: X P = H X with H = (X X^T + lambda)^-1, because X (X^T X + lambda) =
+                (X X^T + lambda) X; and lambda P = 1 - X^T H X. So
+                S = X - H X diag(1 / P_jj),  P_jj = (1 - (X^T H X)_jj) / lambda                                       (2)
+    Shapes      X (M, I) of zeros and ones -> (M, I)
+    Units       time ~ min(M, I)^3, memory ~ 4 min(M, I)^2 + 3 M I numbers
+    Bound       items' side: that of B times |X_u|, X_u the row of user u; users' side, where 1 / P_jj carries what P_jj loses:
+                C M u (k^(7/2) |X_u| + k^(5/2) sqrt(lambda)), k and C as in ease_weights
+    Convention  an item that nobody met scores 0, which is above every negative score; one of a user's own scores by the others
+    Raises      as ease_weights
+    Source      Steck 2019, equation 8; (2) by the push-through identity
+
+    >>> from scipy.sparse import csr_matrix
+    >>> ease(csr_matrix([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]), strength=1.0).round(12).tolist()[1]
+    [0.0, 0.333333333333, 0.0]
+    """
+    if x.shape[1] <= x.shape[0]:
+        return np.asarray(x @ ease_weights(x, strength))
+    _check(x, strength)
+    hx = (x.T @ _inverse(x @ x.T, strength)).T  # H is symmetric
+    p = (1 - np.asarray(x.multiply(hx).sum(axis=0)).ravel()) / strength
+    return np.asarray(x.toarray() - hx / p)  # (2)
+
+
+def baseline_scores(
+    lists: Lists, *parts: Interactions, strength: float = 500.0, neighbours: int | None = None
+) -> dict[str, Array]:
+    """Return the scores of all three for the candidates of each list, by name.
+
+    Shapes      N lists of L candidates, the parts that may be learned from -> (N, L) each
+    Raises      ValueError as the three, or if the lists are not of users and items
+    Source      this package
+
+    >>> ids = ["a", "b", "c"]
+    >>> met = Interactions(np.array([0, 0, 1]), np.array([0, 1, 0]), None, None, ids, ids)
+    >>> lists = Lists({"user": np.array([1, 1]), "item": np.array([1, 2])}, np.float32([[1, 0]]))
+    >>> {name: scores.round(3).tolist() for name, scores in baseline_scores(lists, met, strength=1.0).items()}
+    {'most popular': [[1.0, 0.0]], 'item neighbours': [[0.707, 0.0]], 'EASE': [[0.333, 0.0]]}
+    """
+    if not {"user", "item"} <= set(lists.rows):
+        raise ValueError(f"the lists are of {sorted(lists.rows)}; baselines know users and items")
+    x = interaction_matrix(*parts)
+    users, items = lists.rows["user"], lists.rows["item"]
+    found = {
+        "most popular": most_popular(x)[items],
+        "item neighbours": item_neighbours(x, neighbours)[users, items],
+        "EASE": ease(x, strength)[users, items],
+    }
+    return {name: scores.reshape(lists.relevance.shape) for name, scores in found.items()}
+
+
+def _inverse(gram: csr_matrix, strength: float) -> Array:
+    a = np.asarray(gram.toarray(), np.float64)
+    a[np.diag_indices_from(a)] += strength
+    return np.asarray(np.linalg.inv(a))
+
+
+def _check(x: csr_matrix, strength: float = 1.0) -> None:
+    values = np.asarray(x.data)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(f"X holds {values[~np.isin(values, (0, 1))][0]}; give 1 where user and item met, and 0")
+    if not 0 < strength < np.inf:
+        raise ValueError(f"strength is {strength}; give a positive number, some hundreds for thousands of users")
