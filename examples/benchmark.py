@@ -1,92 +1,60 @@
-"""Is hand-written NumPy slower than a framework? Training steps and scoring, against the same model in eager PyTorch.
+"""Is hand-written NumPy slow? The same model here and in eager PyTorch: training steps, and the ten best of a catalogue.
 
-One thread each, float32, Adam, two id tables of 32 columns and an MLP 64-32-16-8-1, sizes of MovieLens-100K. Each round times both
-sides, in an order that alternates; the ratio is the median over rounds, so a busy machine slows both alike. Without torch, only
-our own times are printed. The second table shows that a training step does not get slower as the tables grow: a step of lazy Adam
-touches the rows of its batch and no others (optimizers.adam says how that differs from dense Adam).
+Two id tables of 32 columns, an MLP 64-64-32-1, float32; as many users and items as MovieLens-100K has, or more items. "As written"
+looks up, joins and multiplies everything for each product; "prepared" has its share of the first layer ready, on both sides. Medians
+of the CPU time of one thread; the sides take turns, and a ratio is that within a round. What makes a model faster: faster.py.
 
-    python examples/benchmark.py
+    python examples/benchmark.py [PRODUCTS [ROUNDS]]        (with torch, its times too; with matplotlib, benchmark.png)
+
+Measured (AMD EPYC 9004, one thread, other work beside it; numpy 2.4.6, torch 2.13.0, 2026-11-25):
+                                      ours, ms eager torch, ms   torch / ours (quartiles)
+training step, 256 pairs                  0.72            1.32   1.90 (1.47 to 2.13)
+training step, 4,096 pairs                4.03            4.69   1.12 (1.05 to 1.27)
+ten best of 100,000, as written           22.27           28.00   1.25 (1.22 to 1.29)
+ten best of 100,000, prepared             9.03           12.59   1.41 (1.38 to 1.95)
 """
 import os
+import sys
+import time
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
-
+import eager
 import numpy as np
+from pictures import bars, draw
 
-from tinycompress.cost import compare_latency, measure_latency
-from tinycompress.optimizers import adam
-from tinycompress.recommender import Architecture, init
-from tinycompress.scoring import predictor
-from tinycompress.training import supervised
-
-try:
-    import torch
-except ImportError:
-    torch = None
+from tinycompress import catalogue, cost, optimizers, recommender, scoring, training
 
 
-def ours(users, items, batch, columns=32, hidden=(32, 16, 8)):
-    """A training step and a scoring call of this package's model on one batch."""
-    rng = np.random.default_rng(0)
-    architecture = Architecture((users, items), (columns, columns), hidden)
-    inputs = rng.integers(0, users, batch), rng.integers(0, items, batch)
-    labels = (rng.random(batch) < 0.2).astype(np.float32)
-    params, optimizer = init(rng, architecture), adam(2e-3)
-    state, objective = optimizer.init(params), supervised(architecture, "bce")
-    score = predictor(params, architecture)
-
-    def step():
-        _, grads = objective(params, (inputs, labels))
-        optimizer.update(params, grads, state)
-
-    return step, lambda: score(inputs), (*inputs, labels)
+def step(params, architecture, pairs, labels):
+    params, adam, objective = {n: p.copy() for n, p in params.items()}, optimizers.adam(2e-3), training.supervised(architecture, "bce")
+    state = adam.init(params)
+    return lambda: adam.update(params, objective(params, (pairs, labels))[1], state)
 
 
-def theirs(users, items, batch):
-    """The same in eager PyTorch."""
-    torch.set_num_threads(1)
-    nn, (u, i, y) = torch.nn, map(torch.from_numpy, batch)
-    tables = nn.ModuleList([nn.Embedding(users, 32), nn.Embedding(items, 32)])
-    mlp = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 1))
-    optimizer = torch.optim.Adam([*tables.parameters(), *mlp.parameters()], 2e-3)
-    loss = nn.BCEWithLogitsLoss()
-
-    def logits():
-        return mlp(torch.cat([tables[0](u), tables[1](i)], 1))[:, 0]
-
-    def step():
-        optimizer.zero_grad()
-        value = loss(logits(), y)
-        value.backward()
-        optimizer.step()
-        value.item()
-
-    def score():
-        with torch.no_grad():
-            logits()
-
-    return step, score
+def best(params, architecture, user, k, prepared):
+    user, items = np.array([user]), np.arange(architecture.rows[1])
+    score, rank = scoring.predictor(params, architecture, expected=0), catalogue.ranker(params, architecture, [None, items])
+    return (lambda: rank([user], k)[0]) if prepared else (lambda: scoring.top_k(score([user.repeat(len(items)), items]), k))
 
 
-def main(repeats=60):
-    print("rows of a batch       256    1,024    4,096")
-    lines = {"training, ms": [], "scoring, ms": [], "training, torch / ours": [], "scoring, torch / ours": []}
-    for batch in (256, 1024, 4096):
-        mine = ours(943, 1682, batch)
-        for name, k in (("training", 0), ("scoring", 1)):
-            if torch is None:
-                lines[f"{name}, ms"].append(1e3 * measure_latency(mine[k], repeats).median)
-                continue
-            found = compare_latency(theirs(943, 1682, mine[2])[k], mine[k], repeats)
-            lines[f"{name}, ms"].append(1e3 * found.second.median)
-            lines[f"{name}, torch / ours"].append(found.ratio)
-    for name, values in lines.items():
-        if values:
-            print(f"{name:<22}" + "".join(f"{v:>6.2f}   " for v in values))
-    print("\nrows of each table    step of 4,096 rows, ms")
-    for rows in (10_000, 100_000, 1_000_000):
-        print(f"{rows:>12,}          {1e3 * measure_latency(ours(rows, rows, 4096)[0], repeats).median:.2f}")
+def main(count=100_000, rounds=21):
+    rng, tasks, faster = np.random.default_rng(0), {}, {}
+    users, items, labels = rng.integers(0, 943, 4096), rng.integers(0, 1682, 4096), (rng.random(4096) < 0.2).astype(np.float32)
+    small, large = (recommender.Architecture((943, n), (32, 32), (64, 32)) for n in (1682, count))
+    for n in (256, 4096):
+        tasks[f"training step, {n:,} pairs"] = "step", recommender.init(rng, small), small, (users[:n], items[:n]), labels[:n]
+    for way in ("as written", "prepared"):
+        tasks[f"ten best of {count:,}, {way}"] = "best", recommender.init(rng, large), large, 0, 10, way == "prepared"
+    sides = {"ours": sys.modules[__name__], **({"eager torch": eager} if eager.torch else {})}
+    print(" " * 30, *(f"{side + ', ms':>15}" for side in sides), "  torch / ours (quartiles)" * (len(sides) - 1))
+    for name, (task, *arguments) in tasks.items():
+        seconds = cost.measure_in_turn([getattr(side, task)(*arguments) for side in sides.values()], rounds, clock=time.thread_time_ns).T
+        low, faster[name], high = np.quantile(seconds[-1] / seconds[0], (0.25, 0.5, 0.75))
+        print(f"{name:<30}", *(f"{1e3 * np.median(side):15.2f}" for side in seconds), end="  ")
+        print(f"{faster[name]:5.2f} ({low:.2f} to {high:.2f})" * (len(sides) - 1))
+    if eager.torch:
+        draw("benchmark", bars({"ours": faster.values()}, list(faster), level=1, xlabel="times as fast as eager torch"), width=7)
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,10 +147,33 @@ def _latency(seconds: NDArray[np.float64]) -> Latency:
     return Latency(float(np.median(seconds)), float(np.quantile(seconds, 0.95, method="inverted_cdf")), seconds.size)
 
 
-def _measure(functions: tuple[Callable[[], Any], ...], repeats: int, warmup: int, calls: int) -> NDArray[np.float64]:
-    """Time the functions in turn -> seconds per call (repeats, functions)."""
+def measure_in_turn(
+    functions: Sequence[Callable[[], Any]],
+    repeats: int = 30,
+    warmup: int = 3,
+    *,
+    calls: int = 1,
+    clock: Callable[[], int] | None = None,
+) -> NDArray[np.float64]:
+    """Measure several functions in turn: every round calls each of them.
+
+    Shapes      F functions -> (repeats, F)
+    Units       seconds per call
+    Convention  rounds run forwards and backwards by turns, with the garbage collector off. Compare two functions by the ratios
+                of their columns, round by round: a busy machine slows both members of a round alike, and the spread of the
+                ratios says how sure their median is. `warmup` and `calls` as in measure_latency. `clock` (perf_counter_ns):
+                time.thread_time_ns counts only what this thread computes. On an idle machine that is the time of work on one
+                thread; on a busy one it leaves out the waiting, which falls on long calls and spares short ones
+    Raises      ValueError if repeats or calls is below 1, or warmup is below 0
+    Source      this package; the ABBA order of experiments against drift
+
+    >>> seconds = measure_in_turn([lambda: sum(range(20000)), lambda: sum(range(1000))], repeats=9)
+    >>> seconds.shape, bool(np.median(seconds[:, 0] / seconds[:, 1]) > 1)
+    ((9, 2), True)
+    """
     if repeats < 1 or warmup < 0 or calls < 1:
         raise ValueError(f"repeats {repeats}, warmup {warmup}, calls {calls}; use at least 1, 0 and 1")
+    clock = clock or time.perf_counter_ns
     for function in functions:
         for _ in range(warmup):
             function()
@@ -163,10 +186,10 @@ def _measure(functions: tuple[Callable[[], Any], ...], repeats: int, warmup: int
             # every other round runs backwards, so that a machine which slows down or warms up favours neither
             for j in range(len(functions))[:: 1 if i % 2 == 0 else -1]:
                 function = functions[j]
-                start = time.perf_counter_ns()
+                start = clock()
                 for _ in range(calls):
                     function()
-                seconds[i, j] = (time.perf_counter_ns() - start) / calls * 1e-9
+                seconds[i, j] = (clock() - start) / calls * 1e-9
     finally:
         if collecting:
             gc.enable()
@@ -188,7 +211,7 @@ def measure_latency(function: Callable[[], Any], repeats: int = 30, warmup: int 
     >>> 0 < latency.median <= latency.p95, latency.n
     (True, 5)
     """
-    return _latency(_measure((function,), repeats, warmup, calls)[:, 0])
+    return _latency(measure_in_turn((function,), repeats, warmup, calls=calls)[:, 0])
 
 
 def compare_latency(
@@ -199,14 +222,14 @@ def compare_latency(
     Equation    ratio = median over rounds of (seconds of first) / (seconds of second)
     Shapes      takes none
     Units       seconds per call; the ratio is a plain number
-    Convention  first, second, second, first, first, ...: a busy machine slows both members of a round alike, so the ratio
-                within a round is fair where the two times, measured one after the other, are not. Otherwise as measure_latency
+    Convention  first, second, second, first, first, ...: the ratio within a round is fair where the two times, measured one
+                after the other, are not. Otherwise as measure_in_turn
     Raises      ValueError if repeats or calls is below 1, or warmup is below 0
-    Source      this package; the ABBA order of experiments against drift
+    Source      measure_in_turn
 
     >>> compare_latency(lambda: sum(range(20000)), lambda: sum(range(1000)), repeats=9).ratio > 1
     True
     """
-    seconds = _measure((first, second), repeats, warmup, calls)
+    seconds = measure_in_turn((first, second), repeats, warmup, calls=calls)
     pairs = np.maximum(seconds, 1e-9)  # a clock too coarse to see a call would divide by 0
     return Comparison(_latency(seconds[:, 0]), _latency(seconds[:, 1]), float(np.median(pairs[:, 0] / pairs[:, 1])))

@@ -1,14 +1,14 @@
 """Scoring many rows, where no gradient is asked for: the same numbers as `recommender.forward`, in less time.
 
-Two rewritings, both exact but for the order in which BLAS sums. The first layer is linear in the looked-up rows,
+One rewriting, exact but for the order in which BLAS sums. The first layer is linear in the looked-up rows,
 
     h_0 w_0 = sum_f (table_f w_0f)[codes_f],   w_0f the rows of w_0 that meet field f
 
-so a table with fewer rows than there are rows to score is multiplied once, before the look-up. And a bias is the weight of
-an input that is always 1: with a column of ones at the end of h, one product does h w + b.
+so a table with fewer rows than there are rows to score is multiplied once, before the look-up. The rest is care for the
+processor: blocks that stay in its cache, sums in place, and whole blocks added to whole blocks (upper_layers).
 
 Letters     N rows to score, V rows of a table, h inputs of a layer, w weights, b bias, C classes, K best items
-Not here: training. Read next: optimizers.
+Not here: training; a whole catalogue for one user, prepared (catalogue). Read next: catalogue.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def scores(
     >>> scores(params, [np.array([0, 1])], Architecture(rows=(2,), columns=(1,), hidden=()))
     array([3.5, 6.5])
     """
-    return ranking_scores(predictor(params, architecture, expected=len(inputs[0]), block=block)(inputs), gains)
+    n = len(inputs[0])
+    return ranking_scores(predictor(params, architecture, expected=n, block=max(1, min(block, n)))(inputs), gains)
 
 
 def ranking_scores(logits: Array, gains: Sequence[float] = ()) -> Array:
@@ -66,7 +67,7 @@ def predictor(
 
     Shapes      inputs of N rows -> (N,) if outputs is 1, else (N, outputs)
     Convention  `expected` is the number of rows that will be asked for: a table with more rows than that is not multiplied
-                beforehand. Memory: one (V, O) table beside each (V, D) one that is. Parameters that change later are not seen.
+                beforehand. Memory: one (V, O) table beside each (V, D) one that is. The parameters must not change afterwards.
     Bound       layer by layer, |y - forward's y| <= 2 gamma_{I+1} (|h| |w| + |b|), gamma_n = n u / (1 - n u), for equal h: each
                 side is within gamma_{I+1} of the exact sum, in whatever order it adds (Higham 2002, section 3.1)
     Raises      ValueError, when called, if a code has no row in its table
@@ -76,7 +77,7 @@ def predictor(
     >>> predictor(params, Architecture(rows=(2,), columns=(1,), hidden=()))([np.array([0, 1])])
     array([3.5, 6.5])
     """
-    run = _after_look_up(params, architecture, expected) if architecture.join == "concat" else None
+    run = _after_look_up(params, architecture, expected, block) if architecture.join == "concat" else None
 
     def predict(inputs: Sequence[Input]) -> Array:
         n = len(inputs[0])
@@ -94,23 +95,48 @@ def _rows(field: Input, start: int, stop: int) -> Input:
     return take(field, np.arange(start, stop)) if isinstance(field, Bag) else field[start:stop]
 
 
-def _after_look_up(params: Params, architecture: Architecture, expected: float) -> Callable[[Sequence[Input]], Array]:
+def _after_look_up(params: Params, architecture: Architecture, expected: float, block: int) -> Callable[[Sequence[Input]], Array]:
     first: list[tuple[Array, Array | None]] = []  # (table, what its rows still have to be multiplied with)
     for f, w in enumerate(np.split(params["w0"], np.cumsum(architecture.columns)[:-1])):
         table = params[f"table{f}"]
         first.append((table @ w, None) if len(table) <= expected else (table, w))
-    bias = params["b0"]
-    layers = [np.vstack([params[f"w{i}"], params[f"b{i}"]]) for i in range(1, len(architecture.hidden) + 1)]
+    bias = np.tile(params["b0"], (block, 1))
+    finish = upper_layers(params, architecture, block)
 
     def run(part: Sequence[Input]) -> Array:
-        h = np.tile(bias, (len(part[0]), 1))
+        h = bias[: len(part[0])].copy()
         for f, (table, w) in enumerate(first):
             rows = look_up(table, part[f], architecture.pool(f))
             h += rows if w is None else rows @ w
-        for w in layers:
-            positive = np.ones((len(h), len(w)), h.dtype)  # the last column stays 1 and meets the bias
-            np.maximum(h, np.zeros_like(h), out=positive[:, :-1])  # with the number 0 np.maximum misses its vector loop
-            h = positive @ w
+        return finish(h)
+
+    return run
+
+
+def upper_layers(params: Params, architecture: Architecture, block: int) -> Callable[[Array], Array]:
+    """Return the function from the sums of the first layer, before its relu, to the logits.
+
+    Equation    h <- relu(h) w_l + b_l, l = 1, 2, ...
+    Shapes      h (N, O) of at most `block` rows -> (N, outputs)
+    Convention  h is overwritten
+    Source      this package
+
+    >>> params = {"w0": np.eye(1), "b0": np.zeros(1), "w1": np.array([[3.0]]), "b1": np.array([0.5])}
+    >>> upper_layers(params, Architecture(rows=(2,), columns=(1,), hidden=(1,)), block=2)(np.array([[-1.0], [2.0]])).ravel()
+    array([0.5, 6.5])
+    """
+    # subtle: rows are added to rows of equal number. One row added to many, or the number 0 in np.maximum, means one short loop
+    # per row, and a quarter of the whole time
+    layers = [
+        (np.zeros((block, len(params[f"w{i}"])), params["b0"].dtype), params[f"w{i}"], np.tile(params[f"b{i}"], (block, 1)))
+        for i in range(1, len(architecture.hidden) + 1)
+    ]
+
+    def run(h: Array) -> Array:
+        for zero, w, b in layers:
+            np.maximum(h, zero[: len(h)], out=h)
+            h = h @ w
+            h += b[: len(h)]
         return h
 
     return run
@@ -142,7 +168,7 @@ def top_k(scores: Array, k: int) -> NDArray[np.intp]:
 
     Shapes      scores (..., L) -> (..., min(K, L))
     Convention  equal scores: the lower index first
-    Raises      ValueError if k is negative
+    Raises      ValueError if k is negative, or scores are integers: the least one has no negative, and unsigned ones have none
     Source      this package
 
     >>> top_k(np.array([[1.0, 3.0, 3.0, 2.0]]), 2)
@@ -150,13 +176,20 @@ def top_k(scores: Array, k: int) -> NDArray[np.intp]:
     """
     if k < 0:
         raise ValueError(f"k is {k}; ask for 0 or more items")
+    if scores.dtype.kind != "f":
+        raise ValueError(f"scores are {scores.dtype}; rank floating-point numbers: use .astype(np.float64)")
     n = scores.shape[-1]
-    if 0 < k < n // 8:  # a long list: find the K-th best first, then sort only those that reach it
-        kth = -np.partition(-scores, k - 1, axis=-1)[..., k - 1 : k]
-        reach = np.where(scores >= kth, scores, -np.inf)
-        most = int((reach > -np.inf).sum(axis=-1).max(initial=k))
-        if most <= n // 8:
-            near = np.sort(np.argpartition(-reach, most - 1, axis=-1)[..., :most], axis=-1)
-            order = np.argsort(-np.take_along_axis(reach, near, axis=-1), axis=-1, kind="stable")[..., :k]
-            return np.take_along_axis(near, order, axis=-1)
+    if 0 < k < n // 64:
+        best = [_top_of_long(row, k) for row in scores.reshape(-1, n)]
+        return np.array(best, np.intp).reshape(*scores.shape[:-1], k)
     return np.argsort(-scores, axis=-1, kind="stable")[..., :k]
+
+
+def _top_of_long(scores: Array, k: int) -> NDArray[np.intp]:
+    """Whatever is among the K best is no worse than the K-th best of the maxima of runs: sort only those that reach it."""
+    run = len(scores) // (8 * k)  # at least 8 K runs
+    maxima = scores[: 8 * k * run].reshape(8 * k, run).max(axis=1)
+    near = np.flatnonzero(scores >= np.partition(maxima, -k)[-k])
+    if len(near) < k:  # a NaN is no number to be reached; argsort puts it last
+        near = np.arange(len(scores))
+    return near[np.argsort(-scores[near], kind="stable")[:k]]
