@@ -1,57 +1,60 @@
-"""A newcomer's afternoon: write a quantizer in C, run it against the vectors, and be told in words where it differs.
+"""Is yours the same? A stranger's quantizer, written as by many: which rules does it follow, and on which inputs does it differ?
 
-    python examples/verify_yours.py             needs a C compiler called cc
+1. Write functions named like the operations (tinycompress.verify.operations); here one, `quantize`, in Python. Another language:
+   copy the pipe of examples/adapter_c.c or adapter.mjs, then `tinycompress verify --command ./mine`, `diagnose --command ./mine`.
+   No pipe: `tinycompress vectors DIR`, feed its prompts to your program, `tinycompress verify --answers FILE`.
+2. `verify.run` holds it to a convention, ours or a library's, on vectors and on fresh inputs that hurt; `verify.diagnose` says in
+   words which rules it follows instead, and the simplest input that rules out another. Two lines mended, it passes.
 
-1. The pipe is not yours to invent: copy examples/adapter_c.c. Your own work is one function, `quantized`. Here it is as most
-   people write it the first time: multiply by the reciprocal, round with roundf, clamp.
-2. `tinycompress verify --command ./mine` asks it, and says which rules it follows instead of the default ones.
-3. With the two lines mended it passes. The same program needs no pipe either: feed it the prompts, hand back what it printed.
+    python examples/verify_yours.py        (with matplotlib: also verify_yours.png)
+
+It prints:
+
+    stranger: other-convention(rounding: half_away_added, scaling: reciprocal), 1,499 numbers compared
+      quantize   half_away_added / reciprocal / after / saturate / qmin / float32 / as_given   (506 of 506 answers explained)
+      the same as: no one we know of
+      rounding is not half_even: x=0.5 s=1 zp=1 in -128...127 -> you 2, it would be 1
+      rounding is not half_away: x=-0.49999997 s=1 zp=3 in -128...127 -> you 2, it would be 3
+      scaling is not divide: x=2.35 s=0.1 zp=0 in -128...127 -> you 24, it would be 23
+    mended: pass, 3,141 numbers compared
+      quantize   half_even / divide / after / saturate / qmin / float32 / as_given   (506 of 506 answers explained)
+      the same as: tinycompress, onnxruntime.QuantizeLinear, onnxruntime.quantize_nparray, webnn.quantizeLinear
+      rounding is not half_away: x=0.5 s=1 zp=1 in -128...127 -> you 1, it would be 2
+      scaling is not reciprocal: x=2.35 s=0.1 zp=0 in -128...127 -> you 23, it would be 24
 """
+import numpy as np
+from pictures import draw, lines
 
-import pathlib
-import re
-import subprocess
-import sys
-import tempfile
-
-HERE = pathlib.Path(__file__).resolve().parent
-
-FIRST_TRY = """static int quantized(float x, float scale, int zero, int qmin, int qmax) {
-    float q = roundf(x * (1.0f / scale)) + zero;
-    return q > qmin ? (q < qmax ? q : qmax) : qmin;
-}
-"""
+from tinycompress import verify
 
 
-def build(folder, name, function=None):
-    """Compile the adapter, with `function` in the place of its `quantized`."""
-    source = (HERE / "adapter_c.c").read_text(encoding="utf-8")
-    if function is not None:
-        source = re.sub(r"static int quantized.*?\n}\n", lambda _: function, source, flags=re.DOTALL)
-    (folder / f"{name}.c").write_text(source, encoding="utf-8")
-    subprocess.run(["cc", "-O2", "-o", folder / name, folder / f"{name}.c", "-lm"], check=True)
-    return folder / name
+class Stranger:
+    def quantize(self, x, scale, zero_point, qmin, qmax):
+        steps = x * (np.float32(1) / np.float32(scale))
+        codes = np.sign(steps) * np.floor(np.abs(steps) + np.float32(0.5)) + zero_point
+        return np.where(np.isnan(x), qmin, np.clip(codes, qmin, qmax))
 
 
-def tinycompress(*arguments):
-    """The command line, as typed; its output is shown."""
-    print(f"\n$ tinycompress {' '.join(map(str, arguments))}", flush=True)
-    return subprocess.run([sys.executable, "-m", "tinycompress", *map(str, arguments)]).returncode
+class Mended:
+    def quantize(self, x, scale, zero_point, qmin, qmax):
+        codes = np.rint(x / np.float32(scale)) + np.float64(zero_point)
+        return np.where(np.isnan(x), qmin, np.clip(codes, qmin, qmax))
 
 
-def main():
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = pathlib.Path(scratch)
-        mine = build(folder, "mine", FIRST_TRY)
-        tinycompress("verify", "--command", mine, "--shown", 2)
-        tinycompress("diagnose", "--command", mine)
-        mended = build(folder, "mended")
-        tinycompress("verify", "--command", mended)
-        tinycompress("vectors", folder / "vectors")
-        with open(folder / "vectors" / "prompts" / "quantize.txt") as prompts, open(folder / "answers.txt", "w") as answers:
-            subprocess.run([mended], stdin=prompts, stdout=answers, check=True)
-        return tinycompress("verify", "--answers", folder / "answers.txt")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+for name, theirs in (("stranger", Stranger()), ("mended", Mended())):
+    report, found = verify.run(theirs), verify.diagnose(theirs, ["quantize"])["quantize"]
+    asked = report.operations[0]
+    print(f"{name}: {asked.label}, {asked.comparisons:,} numbers compared\n  {found.signature}")
+    print("  the same as:", ", ".join(found.matches) or "no one we know of")
+    for witness in found.witnesses:
+        if witness.axis in ("rounding", "scaling") and witness.rejected in ("half_even", "half_away", "divide", "reciprocal"):
+            print(f"  {witness.axis} is {witness}")
+x, ties = np.linspace(-2.6, 2.6, 2001, dtype=np.float32), np.arange(-2.5, 3, dtype=np.float32)
+near = (np.float32(2.35).view(np.int32) + np.arange(-6, 7, dtype=np.int32)).view(np.float32)  # the floats next to a witness
+both = {"stranger": Stranger().quantize, "rule": Mended().quantize}
+stairs = {"off the ties": (x, both["rule"](x, 1, 0, -128, 127))}
+draw("verify_yours",
+     lines(stairs | {name: (ties, q(ties, 1, 0, -128, 127)) for name, q in both.items()}, "o", {"off the ties": "-"},
+           xlabel="x, scale 1", ylabel="code", title="rounding: the ties"),
+     lines({name: (range(-6, 7), q(near, 0.1, 0, -128, 127)) for name, q in both.items()}, "o-", yticks=(23, 24), ylabel="code",
+           xlabel="floats from x = 2.35, scale .1", title="scaling: the next floats"))  # fmt: skip

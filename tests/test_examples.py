@@ -1,4 +1,5 @@
-"""Each lesson prints what its docstring quotes: the same words, and the same numbers up to what another BLAS build may change."""
+"""Each lesson prints what its docstring quotes, without matplotlib: the same words, and the same numbers up to what another BLAS
+build may change. With matplotlib it prints the same and draws one picture."""
 import ast
 import os
 import re
@@ -8,7 +9,7 @@ import sys
 import pytest
 from running import ROOT
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if path.stem != "pictures"]  # pictures: what they share
 LESSONS = [p for p in EXAMPLES if "It prints:" in (ast.get_docstring(ast.parse(p.read_text())) or "")]
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
@@ -18,15 +19,14 @@ def quoted(path):
     return [line for line in doc.split("It prints:")[1].splitlines() if line.strip()]
 
 
-def run(path, folder):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+def run(path, folder, *before):
+    """Run a lesson in a folder; `before` are folders that hide installed packages."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*before, ROOT))), "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=folder, env=environment)
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
-def test_a_lesson_prints_what_it_quotes(path, tmp_path):
+def agree(done, path):
     """Numbers that come from training may move in the last bits with the BLAS build, and training carries that on: 5 % or .05."""
-    done = run(path, tmp_path)
     assert done.returncode == 0, done.stderr
     printed = [line for line in done.stdout.splitlines() if line.strip()]
     expected = quoted(path)
@@ -36,6 +36,30 @@ def test_a_lesson_prints_what_it_quotes(path, tmp_path):
         for x, y in zip(NUMBER.findall(a), NUMBER.findall(b)):
             x, y = (float(v.replace(",", "")) for v in (x, y))
             assert abs(x - y) <= max(0.05, 0.05 * abs(x)), f"quoted {a}\nprinted {b}"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_lesson_prints_what_it_quotes_where_matplotlib_is_missing(path, tmp_path):
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "matplotlib.py").write_text("raise ImportError('hidden')\n")
+    agree(run(path, tmp_path, hidden), path)
+    assert list(tmp_path.iterdir()) == [hidden]  # it draws nothing, and leaves nothing behind
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_lesson_draws_one_picture_where_matplotlib_is_there(path, tmp_path):
+    pytest.importorskip("matplotlib")
+    agree(run(path, tmp_path), path)
+    (picture,) = tmp_path.iterdir()
+    assert picture.name == f"{path.stem}.png" and picture.read_bytes()[:4] == b"\x89PNG" and picture.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_an_example_is_at_most_60_lines(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 60
+    assert path not in LESSONS or max(map(len, lines)) <= 130
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

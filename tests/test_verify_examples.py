@@ -1,14 +1,15 @@
-"""The adapters of examples/, each where its tool is there, and the newcomer's walk-through from a C function to words."""
+"""The adapters of examples/, each where its tool is there, and a newcomer's walk from a C function to words."""
 
 import importlib.util
 import pathlib
+import re
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 from running import ROOT
+from running import run as command
 
 from tinycompress.verify.children import ChildAdapter
 from tinycompress.verify.diagnosis import diagnose
@@ -26,7 +27,7 @@ def load(name):
     return module
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("adapter*")) + [EXAMPLES / "verify_yours.py"], ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("adapter*")), ids=lambda p: p.name)
 def test_examples_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= (40 if path.suffix == ".c" else 60)
 
@@ -75,14 +76,35 @@ def test_this_package_passes_its_own_kit():
     assert report.ok, [(op.operation, op.label) for op in report.operations if op.status != "pass"]
 
 
+FIRST_TRY = """static int quantized(float x, float scale, int zero, int qmin, int qmax) {
+    float q = roundf(x * (1.0f / scale)) + zero;
+    return q > qmin ? (q < qmax ? q : qmax) : qmin;
+}
+"""
+
+
+def build(folder, name, function=None):
+    """Compile the C adapter, with `function` in the place of its `quantized`: all that a newcomer has to write."""
+    source = (EXAMPLES / "adapter_c.c").read_text(encoding="utf-8")
+    if function is not None:
+        source = re.sub(r"static int quantized.*?\n}\n", lambda _: function, source, flags=re.DOTALL)
+    (folder / f"{name}.c").write_text(source, encoding="utf-8")
+    subprocess.run(["cc", "-O2", "-o", folder / name, folder / f"{name}.c", "-lm"], check=True, capture_output=True)
+    return str(folder / name)
+
+
 @needs_cc
-def test_a_newcomer_is_told_in_words_where_a_c_quantizer_differs():
-    done = subprocess.run([sys.executable, EXAMPLES / "verify_yours.py"], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    first, diagnosis, mended, vectors, answers = done.stdout.split("$ tinycompress ")[1:]
+def test_a_newcomer_is_told_in_words_where_a_c_quantizer_differs(tmp_path):
+    mine, mended = build(tmp_path, "mine", FIRST_TRY), build(tmp_path, "mended")
+    first = command("verify", "--command", mine, "--shown", "2").stdout
     assert "rounding: half_away" in first and "scaling: reciprocal" in first and "no: 0 of 1" in first
+    diagnosis = command("diagnose", "--command", mine).stdout
     assert "half_away" in diagnosis and "reciprocal" in diagnosis and "you" in diagnosis
-    assert "yes: 1 of 1" in mended and "yes: 1 of 1" in answers and "PROTOCOL.md" in vectors
+    assert "yes: 1 of 1" in command("verify", "--command", mended).stdout
+    assert "PROTOCOL.md" in command("vectors", str(tmp_path / "vectors")).stdout
+    with open(tmp_path / "vectors" / "prompts" / "quantize.txt") as prompts, open(tmp_path / "answers.txt", "w") as answers:
+        subprocess.run([mended], stdin=prompts, stdout=answers, check=True)  # no pipe is needed
+    assert "yes: 1 of 1" in command("verify", "--answers", str(tmp_path / "answers.txt")).stdout
 
 
 def test_a_quantizer_in_pure_python_passes():
