@@ -119,6 +119,7 @@ def test_no_rows():
         (lambda: f1([0, 1], [0, 1], "macro", labels=[0, 0]), r"labels \[0, 0\] repeat"),
         (lambda: f1([0, 1], [0, 2], "binary"), r"\[0, 1, 2\]"),
         (lambda: f1([3, 4], [3, 4], "binary"), "positive=1"),
+        (lambda: accuracy([1j], [1j]), "complex128"),
         (lambda: auc([1, 0], [1.0]), r"y_true is int64 \(2,\)"),
         (lambda: auc([1, 0], ["a", "b"]), "one number per row"),
         (lambda: auc([2, 0], [1, 0]), r"\[0, 2\]; use 0 and 1"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from strategies import logit_pairs, temperatures
 
 from tinycompress import conventions, distillation, losses
+from tinycompress.binary_distillation import soft_clicks
 from tinycompress.conventions import SoftTargetRule
 from tinycompress.decoupled_distillation import decoupled_kd_loss, decoupled_kd_loss_backward, raise_labels
 from tinycompress.distillation import (
@@ -359,6 +360,23 @@ def test_totals_of_each_library():
     assert round(distillation_loss(Z_S, Z_T, Y, 4.0, 1.0, 1e-12, convention="torchdistill.KDLoss"), 6) == 0.251594
 
 
+@pytest.mark.parametrize("factor", ["squared", "linear", "one"])
+def test_without_labels_bare_means_without_factor_and_weight(factor):
+    bare = SoftTargetRule(without_hard="bare", temperature_factor=factor)
+    plain = SoftTargetRule(temperature_factor="one")
+    arguments = (Z_S, Z_T, None, 4.0, 0.25, 0.0)  # T is a power of two: the factor and its inverse round nothing
+    assert distillation_loss(*arguments, convention=bare) == kd_loss(Z_S, Z_T, 4.0, convention=plain)
+    gradient = distillation_loss_backward(*arguments, convention=bare)
+    assert np.array_equal(gradient, kd_loss_backward(Z_S, Z_T, 4.0, convention=plain))
+
+
+@pytest.mark.parametrize("said", [{"reduction": "sum"}, {"convention": SoftTargetRule(reduction="sum")}])
+def test_under_sum_both_terms_are_sums(said):
+    for function in (distillation_loss, distillation_loss_backward):
+        mean = function(Z_S, Z_T, Y, 4.0, 0.5, 0.5)  # over two rows
+        np.testing.assert_array_equal(function(Z_S, Z_T, Y, 4.0, 0.5, 0.5, **said), 2 * mean)
+
+
 def test_the_hard_term_can_be_softened_too():
     rule = SoftTargetRule(hard_temperature="same")
     at_four = distillation_loss(Z_S, Z_T, Y, 4.0, 0.0, 1.0, convention=rule)
@@ -449,8 +467,37 @@ def test_a_temperature_of_any_type():
     assert kd_loss(Z_S.tolist(), Z_T.tolist(), 3) == kd_loss(Z_S, Z_T, 3.0)
 
 
+def test_more_classes_than_a_block_holds():
+    z_s, z_t = np.zeros((2, BLOCK + 1)), np.zeros((2, BLOCK + 1))
+    z_s[:, 0], z_t[:, 0] = (1.0, 2.0), (2.0, 1.0)
+    loss, gradient = kd_loss_and_gradient(z_s, z_t, 1.0, "sum")
+    alone = [kd_loss_and_gradient(z_s[i : i + 1], z_t[i : i + 1], 1.0, "sum") for i in (0, 1)]
+    assert loss == alone[0][0] + alone[1][0] > 0 and np.array_equal(gradient, np.concatenate([g for _, g in alone]))
+
+
+def test_targets_of_zero_cost_nothing():
+    log_p = np.log([[0.5, 0.25, 0.25], [0.5, 0.5, 1.0]])
+    log_p[1, 2] = -np.inf  # 0 log 0 is 0 on both sides
+    assert kl_to_targets(log_p, np.array([[1.0, 0, 0], [0.5, 0.5, 0]]), "sum") == np.log(2)
+
+
+def test_clicks_follow_a_convention_too():
+    z_s, z_t = np.array([0.5, -1.0]), np.array([2.0, 0.25])
+    rule = SoftTargetRule(temperature_factor="one", reduction="sum")
+    for function in (binary_kd_loss, binary_kd_loss_backward):  # 4^2 and 2 rows are powers of two: no rounding
+        assert np.array_equal(function(z_s, z_t, 4.0), 8 * function(z_s, z_t, 4.0, convention=rule))
+
+
+def test_soft_clicks_divide_and_do_not_shift_unless_asked():
+    assert np.array_equal(soft_clicks(np.array([1.0, -2.0]), 0.5), sigmoid(np.array([2.0, -4.0])))
+    assert soft_clicks([3.0], 1.0, -3.0).tolist() == [0.5]
+    for scale in (0.0, -1.0):
+        with pytest.raises(ValueError, match=f"scale is {scale}"):
+            soft_clicks(np.zeros(1), scale)
+
+
 def test_bad_words():
-    with pytest.raises(ValueError, match="reduction"):
+    with pytest.raises(ValueError, match="use 'batchmean', 'mean' or 'sum'"):
         kd_loss(Z_S, Z_T, 1.0, "none")
     with pytest.raises(ValueError, match="no labels"):
         distillation_loss(Z_S, Z_T, None, 1.0, 0.5, 0.5)
@@ -458,8 +505,12 @@ def test_bad_words():
         decoupled_kd_loss(Z_S, Z_T, np.array([0, 3]), 1.0)
     with pytest.raises(ValueError, match="C >= 2"):
         decoupled_kd_loss(Z_S[:, :1], Z_T[:, :1], np.array([0, 0]), 1.0)
-    with pytest.raises(ValueError, match="smoothing"):
-        smooth_labels(Y, 3, 0.0)
+    for smoothing in (0.0, 1.5):
+        with pytest.raises(ValueError, match="smoothing"):
+            smooth_labels(Y, 3, smoothing)
+    for labels in ([-1, 1], [0, 2]):
+        with pytest.raises(ValueError, match="the classes are 0 to 1"):
+            smooth_labels(np.array(labels), 2, 0.5)
     with pytest.raises(ValueError, match="targets"):
         kl_to_targets(np.zeros((1, 2)), np.array([[-0.1, 1.1]]))
 

@@ -82,6 +82,8 @@ def test_zero_points_per_row_and_column():
     assert np.array_equal(integer_matmul(a, b, z_a, z_b), want)
     batch = np.stack([a, a[::-1]])
     assert np.array_equal(integer_matmul(batch, b, 7, z_b)[1], integer_matmul(a[::-1], b, 7, z_b))
+    each = integer_matmul(batch, b, np.stack([z_a, z_b[:3]]), z_b)
+    assert np.array_equal(each[0], want) and np.array_equal(each[1], integer_matmul(a[::-1], b, z_b[:3], z_b))
     assert np.array_equal(integer_matmul(a[0], b, 3, z_b), integer_matmul(a[:1], b, 3, z_b)[0])
 
 
@@ -98,8 +100,18 @@ def test_sums_that_int32_cannot_hold():
     for beyond in (-(2**31) - 1, 2**31):
         with pytest.raises(ValueError, match=str(beyond)):
             to_int32([beyond])
+    with pytest.raises(ValueError, match=str(-(2**31) - 1)):
+        to_int32([-(2**31) - 1, 0])
+    with pytest.raises(ValueError, match="'clip'"):
+        to_int32([1], "clip")
+    assert to_int32(np.uint32([2**32 - 1]), "saturate").tolist() == [2**31 - 1]
     huge = integer_matmul([[1]], [[1]], a_zero=2**20, b_zero=2**20, overflow="saturate")
     assert huge.tolist() == [[2**31 - 1]]
+    lowest = np.full((1, 2**17), -128, np.int8)  # the sum is 2^31 itself, one more than int32 holds
+    assert integer_matmul(lowest, lowest.T, overflow="saturate").tolist() == [[2**31 - 1]]
+    # each sum of (2) fits, their difference does not; and |-128| is no int8
+    raised = integer_matmul(a, np.full((40_000, 1), 127, np.int8), b_zero=np.int8([-128]), overflow="saturate")
+    assert raised.tolist() == [[2**31 - 1]]
 
 
 def test_shapes_strides_and_what_is_left_alone():
@@ -115,6 +127,9 @@ def test_shapes_strides_and_what_is_left_alone():
     for shape in ((0, 8), (0, 0)):
         assert integer_matmul(np.zeros(shape, np.int8), np.zeros((shape[1], 2), np.int8), 1, 1).shape == (shape[0], 2)
     assert integer_matmul(a, np.zeros((8, 0), np.int8)).shape == (6, 0)
+    assert integer_matmul(np.zeros((2, 0), np.int64), np.zeros((0, 1), np.int64)).tolist() == [[0], [0]]
+    assert integer_matmul([[-(2**15)]], [[2**15 - 1]]).tolist() == [[-(2**30) + 2**15]]  # wide arrays, codes of 16 bits
+    assert integer_matmul([[2**16 - 1]], [[-128]]).tolist() == [[-(2**23) + 128]]
     assert (
         integer_matmul(a, b).dtype == np.int32
         and integer_matmul(a.tolist(), b.tolist()).tolist() == integer_matmul(a, b).tolist()

@@ -90,10 +90,14 @@ def test_rows_of_the_gradient_sum_to_zero_and_doubling_the_batch_keeps_the_mean(
     ("call", "words"),
     [
         (lambda: losses.bce(np.zeros((2, 1)), np.zeros(2)), "logits have shape"),
+        (lambda: losses.bce_backward(np.zeros((2, 1)), np.zeros(2)), "logits have shape"),
         (lambda: losses.bce(np.zeros(2), np.zeros(2), "batchmean"), "reduction is 'batchmean'"),
         (lambda: losses.cross_entropy(np.zeros((1, 2)), np.array([2])), "the classes are 0 to 1"),
+        (lambda: losses.cross_entropy(np.zeros((2, 2)), np.array([-1, 1])), "the classes are 0 to 1"),
         (lambda: losses.cross_entropy(np.zeros(2), np.array([0, 1])), "they need"),
+        (lambda: losses.cross_entropy_backward(np.zeros((2, 2)), np.array([-1, 1])), "the classes are 0 to 1"),
         (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1, -1]])), "negative"),
+        (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1]])), "labels"),
     ],
 )
 def test_bad_arguments_are_refused(call, words):
@@ -102,4 +106,19 @@ def test_bad_arguments_are_refused(call, words):
 
 
 def test_no_rows_have_no_loss():
-    assert losses.bce(np.zeros(0), np.zeros(0)) == 0 and losses.cross_entropy(np.zeros((0, 2)), np.zeros(0, int)) == 0
+    assert losses.bce(np.zeros(0), np.zeros(0)) == 0
+    for width in (0, 2):
+        none = np.zeros((0, width))
+        assert losses.cross_entropy(none, np.zeros(0, int)) == 0 and losses.listwise(none, none) == 0
+
+
+def test_rows_far_apart_do_not_meet():
+    z = np.array([[0.0, 0.0], [-4e3, -4e3], [4e3, 4e3]])  # one maximum for all rows would leave exp(-4e3) = 0 of the second
+    assert losses.cross_entropy(z, np.array([0, 1, 0]), "sum") == 3 * np.log(2)
+    assert losses.listwise(z, np.array([[1, 0], [0, 1], [0, 0]]), "sum") == 2 * np.log(2)
+
+
+def test_each_loss_has_its_own_name():
+    assert list(losses.LOSSES) == ["bce", "cross_entropy", "listwise"]
+    for name, (value, backward) in losses.LOSSES.items():
+        assert (value, backward) == (getattr(losses, name), getattr(losses, f"{name}_backward"))

@@ -291,6 +291,11 @@ def test_index_ties_depend_on_where_the_positive_stands():
     assert metrics.mrr(np.array([[0.0, -0.0]]), [[0, 1]], None, "index") == 0.5  # signed zeros are equal scores
 
 
+def test_without_relevance_nothing_is_relevant():
+    ranked = ties.rank_rows([[3, 1, 3]], None, 2)
+    assert not ranked.relevance.any() and ranked.relevant.tolist() == [0] and ranked.size.tolist() == [2]
+
+
 def test_infinite_scores_are_scores():
     scores = np.array([[-np.inf, np.inf, -np.inf, 0.0]])
     assert metrics.mrr(scores, [[0, 0, 0, 1]], None) == 1 / 2
@@ -321,6 +326,9 @@ def test_overlap_row_by_row():
     mask = np.array([[True] * 3, [True] * 3, [False] * 3])
     np.testing.assert_array_equal(metrics.top_k_overlap(a, b, 1, mask=mask, average=None), [1, 0, np.nan])
     assert metrics.top_k_overlap(a, b, 1, mask=mask) == 0.5
+    assert metrics.top_k_overlap([[2, 1]], [[1, 2]], 2, mask=[[True, False]]) == 1  # a row of one, in a list of two
+    with pytest.raises(ValueError, match="k is 4"):
+        metrics.top_k_overlap(a, b, 4, beyond="error")
 
 
 S, R = [[2.0, 1.0, 0.0]], [[1, 0, 0]]
@@ -398,6 +406,8 @@ def test_mean_and_error():
     assert (found.mean, found.n) == (0.5, 4)
     assert abs(found.error - math.sqrt(variance)) <= 10 * U
     assert math.isnan(metrics.mean_and_error([3]).error)
+    assert metrics.mean_and_error([0, 1]) == metrics.Estimate(0.5, 0.5, 2)
+    assert metrics.mean_and_error(np.float32([2**24, 1, 1, 0])).mean == (2**24 + 2) / 4  # float32 would lose the ones
 
 
 def test_bootstrap_finds_the_binomial_quantiles():
@@ -437,6 +447,11 @@ def test_bootstrap_in_blocks_counts_every_repeat():
     error = metrics.mean_and_error(x).error
     # the 50th of 1999 means is a quantile with standard error sqrt(.025 * .975 / 1999) / pdf(1.96) = .06 standard errors
     assert abs((0.5 - found.low) / error - 1.96) < 5 * 0.06 and abs((found.high - 0.5) / error - 1.96) < 5 * 0.06
+
+
+def test_bootstrap_of_more_rows_than_a_block_holds():
+    found = metrics.paired_bootstrap(np.random.default_rng(0), np.ones(2**20 + 1), repeats=3, level=0.5)
+    assert (found.mean, found.low, found.high) == (1, 1, 1)
 
 
 def test_group_means():

@@ -86,6 +86,15 @@ def test_softmax_refuses_a_temperature_of_zero_and_takes_masked_logits():
         ops.softmax(np.zeros((1, 2)), 0)
     assert ops.softmax(np.array([[0.0, -np.inf]])).tolist() == [[1, 0]]
     assert ops.softmax(np.zeros((0, 3))).shape == (0, 3)
+    assert ops.softmax(np.array([[0.0, -1e300]]), 1e-10).tolist() == [[1, 0]]  # -1e300 / T overflows, to the right side
+
+
+def test_softmax_is_over_the_last_axis_of_any_number():
+    z = np.random.default_rng(0).standard_normal((2, 3, 4))
+    p, dy = ops.softmax(z, 2.0), np.random.default_rng(1).standard_normal((2, 3, 4))
+    for i, j in np.ndindex(2, 3):
+        assert (ops.softmax(z[i, j], 2.0) == p[i, j]).all()
+        assert (ops.softmax_backward(dy[i, j], p[i, j], 2.0) == ops.softmax_backward(dy, p, 2.0)[i, j]).all()
 
 
 @given(SEEDS, st.lists(st.integers(0, 4), min_size=1, max_size=12))
@@ -117,12 +126,34 @@ def test_row_gradient_rows_are_sorted_and_distinct_in_tables_beyond_16_bits():
     codes = np.array([70_000, 3, 70_000, 65_536 + 3])
     g = ops.embedding_backward(np.array([[1.0], [2.0], [4.0], [8.0]]), codes, 70_001)
     assert g.rows.tolist() == [3, 65_539, 70_000] and g.values.ravel().tolist() == [2, 8, 5]
+    first = ops.embedding_backward(np.array([[1.0], [2.0]]), np.array([65_536, 3]), 65_537)  # 65,536 is 0 in 16 bits
+    assert first.rows.tolist() == [3, 65_536] and first.values.ravel().tolist() == [2, 1]
 
 
-@pytest.mark.parametrize("codes", [[-1], [2], [0, 5]])
+def test_gradients_of_tables_keep_the_dtype():
+    dy = np.ones((3, 2), np.float32)
+    for g in (
+        ops.embedding_backward(dy, np.array([1, 0, 1]), 4),
+        ops.embedding_bag_backward(dy, bag_from_lists([[0], [1, 1], [2]]), 4, "mean"),
+    ):
+        assert g.values.dtype == np.float32 and g.dense().dtype == np.float32
+
+
+def test_a_bag_is_summed_unless_its_mean_is_asked_for():
+    table, bag = np.array([[1.0], [3.0]]), bag_from_lists([[0, 1], [1, 1]])
+    assert ops.embedding_bag(table, bag).tolist() == [[4], [6]]
+    assert ops.embedding_bag_backward(np.array([[1.0], [8.0]]), bag, 2).dense().tolist() == [[1], [17]]
+
+
+@pytest.mark.parametrize("codes", [[-1], [2], [0, 5], [-1, 0]])
 def test_a_code_without_a_row_is_refused(codes):
     with pytest.raises(ValueError, match="the table has rows 0 to 1"):
         ops.embedding(np.zeros((2, 1)), np.array(codes))
+
+
+def test_a_code_in_a_bag_without_a_row_is_refused():
+    with pytest.raises(ValueError, match="codes run from 0 to 2; the table has rows 0 to 1"):
+        ops.embedding_bag(np.zeros((2, 1)), bag_from_lists([[0], [2, 1]]))
 
 
 def test_unknown_pooling_is_refused():

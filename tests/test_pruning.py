@@ -307,6 +307,51 @@ def test_refusals(call):
         call()
 
 
+def test_selection_leaves_little_to_sort(monkeypatch):
+    """Whatever the sample says the answer is exact, so only the work shows whether the sample is any good."""
+    left, partition = [], np.partition
+    monkeypatch.setattr(np, "partition", lambda a, *rest, **more: (left.append(a.size), partition(a, *rest, **more))[1])
+    n, step, m = 2**18, 65, 4033  # every 65th of 2^18
+    rng = np.random.default_rng(0)
+    columns = rng.random(n) + 10 * (np.arange(n) % 2)  # an even step would see one of two columns only
+    for a in (rng.random(n), columns):
+        for k in (n // 4, n // 2 + 100, n - n // 5):
+            assert kth_smallest(a, k) == partition(a, k - 1)[k - 1]
+            assert kth_smallest_of_lines(a[None], k).tolist() == [[partition(a, k - 1)[k - 1]]]
+    # the bracket spans 2 half = 4 sqrt(m) + 4 gaps of the sample, of step entries each, give or take 5 times their root
+    gaps = 4 * math.isqrt(m) + 4
+    assert all(abs(size - gaps * step) <= 5 * math.sqrt(gaps) * step for size in left)
+    for few, sizes in ((np.ones(n), []), (rng.random(2**15 - 1), [2**15 - 1])):  # all equal; too few to be worth a sample
+        left.clear()
+        assert kth_smallest(few, 77) == partition(few, 76)[76]
+        assert left == sizes
+    left.clear()
+    kth_smallest(rng.random(2**15), 77)
+    assert left[0] < 2**14
+
+
+def test_the_entry_that_makes_no_mask_is_named():
+    with pytest.raises(ValueError, match="an entry 0.5;"):
+        as_mask([1.0, 0.5], (2,))
+
+
+def test_a_score_on_the_threshold_is_kept_unless_the_rule_says_otherwise():
+    assert threshold_mask([0.5, -0.5, 0.25, np.nan], 0.5).tolist() == [True, True, False, False]
+    assert threshold_mask([0.5, -0.5, 0.75, np.nan], 0.5, "prune_all").tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
+def test_each_line_along_any_axis_is_pruned_by_itself(axis):
+    w = np.random.default_rng(0).standard_normal((4, 6, 8))
+    kept = magnitude_mask(w, 0.5, axis=axis)
+    for line, mask in zip(np.moveaxis(w, axis, -1).reshape(-1, w.shape[axis]), np.moveaxis(kept, axis, -1).reshape(-1, w.shape[axis])):
+        assert np.array_equal(mask, magnitude_mask(line, 0.5))
+
+
+def test_of_nothing_nothing_is_pruned():
+    assert count_pruned(0, 0.5) == 0 and magnitude_mask(np.zeros((0, 3)), 0.5).shape == (0, 3)
+
+
 def test_nan_as_the_conventions_have_it():
     w = np.array([np.nan, np.inf, 2.0, 3.0], np.float32)
     assert magnitude_mask(w, count=3, convention="torch.nn.utils.prune").tolist() == [True, False, False, False]
@@ -364,6 +409,40 @@ def test_lamp_against_its_formula(w):
         assert best <= worst * (1 + 4 * w.size * 2.0**-53)  # a running sum of n terms: gamma_n each
 
 
+def rms_scores(w):
+    return np.abs(w) / math.sqrt(math.fsum(w * w) / w.size)
+
+
+def lamp_scores(w):
+    return np.array([v * v / math.fsum(u * u for u in w if abs(u) >= abs(v)) for v in w])
+
+
+@pytest.mark.parametrize(("scale", "scores_of"), [("rms", rms_scores), ("lamp", lamp_scores)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_scaled_scores_rank_entries_of_different_layers(scale, scores_of, dtype):
+    rng = np.random.default_rng(4)
+    layers = [rng.standard_normal(60) ** power * size for power, size in ((1, 1.0), (3, 0.1), (5, 9.0))]  # of unlike shapes
+    with np.errstate(under="ignore"):
+        params = {f"w{i}": w.astype(dtype) for i, w in enumerate(layers)}
+    scores = np.concatenate([scores_of(w.astype(np.float64)) for w in params.values()])
+    for count in (20, 60, 90, 120, 160):
+        kept = np.concatenate(list(global_magnitude_masks(params, count=count, scale=scale).values()))
+        last, first = np.sort(scores)[count - 1 : count + 1]
+        assert first > last * (1 + 1e-9)  # far more than either way of computing them rounds
+        assert np.array_equal(kept, scores >= first)
+
+
+def test_a_layer_of_zeros_goes_first_under_every_scale():
+    params = {"none": np.zeros(2), "some": np.array([1e-300, 1e-200]), "empty": np.zeros(0)}
+    for scale in ("none", "rms", "lamp"):
+        kept = global_magnitude_masks(params, 0.5, scale=scale)
+        assert [m.tolist() for m in kept.values()] == [[False, False], [True, True], []]
+
+
+def test_squares_that_overflow_or_vanish_still_rank():
+    assert magnitude_mask([1e200, 1.0, 1e-200], 1 / 3, convention=CountRule(score="square")).tolist() == [True, True, False]
+
+
 def test_global_conventions():
     ties = {"a": np.array([1.0, 1.0]), "b": np.array([1.0, 2.0])}
     assert global_magnitude_masks(ties, 0.5, convention="nni")["a"].all()  # alone it counts exactly, jointly it keeps ties
@@ -418,6 +497,12 @@ def test_neuron_refusals_and_existing_masks():
     first = neuron_mask(w, 0.25)
     assert neuron_mask(w, 0.5, mask=first, convention="torch.nn.utils.prune").any(axis=0).tolist() == [False, False, False, True]
     assert neuron_mask(w, 0.5, mask=first).any(axis=0).tolist() == [False, False, True, True]
+    scattered = np.ones((2, 4), bool)
+    scattered[0, 3] = False  # a unit that lost one weight is not a pruned unit
+    assert neuron_mask(w, 0.5, mask=scattered).any(axis=0).tolist() == [False, False, True, True]
+    assert np.array_equal(unit_norms(w, axis=-2), unit_norms(w, axis=0))
+    cube = np.zeros((2, 3, 4)) + np.arange(4)  # units are the last axis, however many there are
+    assert neuron_mask(cube, 0.25)[1, 1].tolist() == [False, True, True, True]
 
 
 def test_apply_masks_writes_plus_zero():
@@ -425,7 +510,7 @@ def test_apply_masks_writes_plus_zero():
     pruned = apply_masks({"w": w, "b": w}, {"w": np.array([False, False, False, True])})
     assert pruned["w"].tolist() == [0, 0, 0, 2] and not np.signbit(pruned["w"]).any() and pruned["w"].dtype == np.float32
     assert pruned["b"] is w and np.isnan(w[1])
-    assert sparsity_of({"w": pruned["w"]}) == 0.75 and sparsity_of({}) == 0
+    assert sparsity_of({"w": pruned["w"]}) == 0.75 and sparsity_of({}) == 0 and sparsity_of({"b": [0.0]}) == 1
 
 
 def test_the_names_that_others_call_live_in_pruning():

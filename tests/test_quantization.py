@@ -407,6 +407,8 @@ def test_refusals_name_both_values_and_the_remedy():
         dequantize(x, Grid(1.0, 0, -8, 7))
     with pytest.raises(ValueError, match="shape"):
         fake_quantize_backward(x[0], x, Grid(1.0, 0, -8, 7))
+    with pytest.raises(ValueError, match="its own x"):  # one x for three gradients would broadcast
+        fake_quantize_backward(np.ones(3, np.float32), np.float32([1]), Grid(1.0, 0, -8, 7))
     with pytest.raises(ValueError, match="Elementwise"):
         quantize(x, Grid(1.0, 0, -8, 7), conventions.LearnedScale())
     with pytest.raises(ValueError, match="nearest"):
@@ -424,6 +426,8 @@ def test_quantized_checks_its_codes():
         Quantized(np.float32([1]), grid, 4)
     with pytest.raises(ValueError, match="do not fit 3 bits"):
         Quantized(np.int8([1]), grid, 3)
+    with pytest.raises(ValueError, match="do not fit 4 bits"):
+        Quantized(np.int8([1]), Grid(0.5, 0, -8, 8), 4)  # one code more than 4 bits can tell apart
 
 
 # ---- memory ----

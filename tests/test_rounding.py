@@ -92,6 +92,14 @@ def test_stochastic_repeats_with_its_generator_and_leaves_integers():
     assert np.signbit(a[5])
 
 
+def test_stochastic_leaves_integers_whatever_is_drawn():
+    class Smallest:
+        def random(self, shape):
+            return np.zeros(shape)  # the one draw in 2^53 at which u < 0 and u <= 0 part
+
+    assert stochastic([7.0, -3.0, 0.5], Smallest()).tolist() == [7, -3, 1]
+
+
 def test_saturate_clips_before_it_casts():
     x = np.array([-np.inf, -1e30, -129, -128, 127, 128, 3e9, np.inf], np.float32)
     assert saturate(x, -128, 127, np.int8).tolist() == [-128, -128, -128, -128, 127, 127, 127, 127]
@@ -105,7 +113,9 @@ def test_saturate_reaches_the_ends_of_int32():
 
 def test_saturate_integers():
     assert saturate(np.array([300, -300, 5], np.int32), -128, 127, np.int8).tolist() == [127, -128, 5]
-    assert saturate(np.int8([-3, 7]), 0, 255, np.uint8).tolist() == [0, 7]
+    q = saturate(np.int8([-3, 7]), 0, 255, np.uint8)
+    assert q.tolist() == [0, 7] and q.dtype == np.uint8
+    assert saturate(np.float32([1, 9]), 3, 3, np.int8).tolist() == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -124,14 +134,17 @@ def test_nan_becomes_the_code_nearest_to_zero():
 def test_refusals():
     with pytest.raises(ValueError, match="NaN"):
         saturate(np.float32([np.nan]), -128, 127, np.int8)
+    with pytest.raises(ValueError, match="a value is NaN"):
+        hold(np.float32([np.nan]), -128, 127)
     with pytest.raises(ValueError, match="does not fit"):
         saturate(np.float32([1]), -128, 255, np.int8)
     with pytest.raises(ValueError, match="does not fit"):
         saturate(np.float32([1]), 5, 3, np.int8)
     with pytest.raises(ValueError, match="'keep'"):
         saturate(np.float32([1]), -128, 127, np.int8, "keep")
-    with pytest.raises(ValueError, match="beyond which"):
-        hold(np.float64([1]), -(2**60), 2**60)
+    for qmin, qmax in ((-(2**60), 2**60), (0, 2**53 + 1), (-(2**53) - 1, 0)):
+        with pytest.raises(ValueError, match="beyond which"):
+            hold(np.float64([1]), qmin, qmax)
     with pytest.raises(ValueError, match="use 'raise'"):
         hold(np.float32([np.nan]), 0, 1, "qmean")
 
@@ -139,8 +152,21 @@ def test_refusals():
 def test_hold_uses_the_buffer_it_is_given():
     x = np.float32([1000, 2])
     assert hold(x, 0, 255, out=x) is x and x.tolist() == [255, 2]
-    y = np.float32([1, 2])
-    assert hold(y, 0, 255) is y
+    for y in (np.float32([1, 2]), np.float32([0, 2]), np.float32([1, 255])):
+        assert hold(y, 0, 255) is y
+    assert hold(np.float32([]), 0, 255).size == 0
+    assert hold([-300.0, 2.0], -128, 127).tolist() == [-128, 2]
+
+
+def test_hold_keeps_the_ends_exact():
+    for qmin, qmax in ((0, 2**32 - 1), (-(2**25) - 1, 0), (-1, 2**24 + 1)):
+        assert hold(np.float32([-1e30, 1e30]), qmin, qmax).tolist() == [qmin, qmax]  # float32 rounds one of each pair
+    assert hold(np.float64([1e300]), 0, 2**53).tolist() == [2**53]
+
+
+def test_a_cast_nan_has_the_low_bits_of_the_smallest_int32():
+    for qmin, code in ((-(2**31), -(2**31)), (-(2**31) + 1, 0), (-(2**30), 0)):
+        assert hold(np.float64([np.nan]), qmin, 2**30, "cast").tolist() == [code]
 
 
 def fused_exactly(a, b, c, dtype):

@@ -80,11 +80,69 @@ def test_a_step_touches_only_its_rows_of_a_million():
     assert p["t"] is table, "the table is updated in place"
 
 
+def test_adam_with_weight_decay_adds_it_to_the_gradient_and_counts_its_steps():
+    """Decay is part of the gradient (L2), so the moments see it too: the same as a loss with weight_decay |p|^2 / 2 added."""
+    rng = np.random.default_rng(2)
+    decayed, plain = ({"w": np.array([1.0, -2.0, 0.5])} for _ in range(2))
+    a, b = adam(0.1, weight_decay=0.25), adam(0.1)
+    states = a.init(decayed), b.init(plain)
+    for step in (1, 2, 3):
+        g = rng.standard_normal(3)
+        a.update(decayed, {"w": g}, states[0])
+        b.update(plain, {"w": g + 0.25 * plain["w"]}, states[1])
+        assert (decayed["w"] == plain["w"]).all() and (states[0]["v"]["w"] == states[1]["v"]["w"]).all()
+        assert states[0]["step"] == step
+
+
+def test_the_defaults_are_those_of_the_paper():
+    p, g, m, v = np.array([1.0]), np.array([0.5]), np.array([0.25]), np.array([0.125])
+    assert adam_step(p, g, m, v, 3, 0.1) == adam_step(p, g, m, v, 3, 0.1, 0.9, 0.999, 1e-8)
+    for ours, said in ((adam(), adam(1e-3, 0.9, 0.999, 1e-8, 0.0)), (sgd(0.1), sgd(0.1, 0.0, 0.0))):
+        moved = []
+        for optimizer in (ours, said):
+            params = {"w": p.copy()}
+            state = optimizer.init(params)
+            for step in (1.0, -0.25):
+                optimizer.update(params, {"w": g * step}, state)
+            moved.append(params["w"][0])
+        assert moved[0] == moved[1] != 1
+
+
+def test_sgd_without_momentum_keeps_no_buffers():
+    assert sgd(0.1).init({"w": np.ones(3)})["velocity"] == {}
+
+
+def test_a_step_is_computed_in_the_dtype_of_the_parameter():
+    rng = np.random.default_rng(1)
+    p, m, v = rng.random((3, 20)).astype(np.float32)
+    g = rng.standard_normal(20)
+    for found, expected in zip(adam_step(p, g, m, v, 5, 0.1), adam_step(p, g.astype(np.float32), m, v, 5, 0.1)):
+        assert found.dtype == np.float32 and (found == expected).all()
+
+
+@pytest.mark.parametrize("optimizer", [adam(0.5, 0.0, 0.0, eps=0.0), sgd(0.5, 0.5)])
+def test_a_parameter_may_be_one_number(optimizer):
+    p = {"scale": np.array(1.0)}
+    state = optimizer.init(p)
+    optimizer.update(p, {"scale": np.array(1.0)}, state)  # without memory and eps, Adam moves by lr times the sign
+    assert p["scale"] == 0.5
+
+
 @pytest.mark.parametrize(
-    "make", [lambda: sgd(0), lambda: sgd(0.1, 1.0), lambda: adam(-1), lambda: adam(0.1, 1.0), lambda: adam(0.1, 0.9, 1.5)]
+    ("make", "words"),
+    [
+        (lambda: sgd(0), "lr is 0; it must be positive"),
+        (lambda: sgd(0.1, 1.0), r"momentum is 1.0; it must be in \[0, 1\)"),
+        (lambda: sgd(0.1, -0.5), r"momentum is -0.5; it must be in \[0, 1\)"),
+        (lambda: adam(-1), "lr is -1; it must be positive"),
+        (lambda: adam(0), "lr is 0; it must be positive"),
+        (lambda: adam(0.1, 1.0), r"beta1 is 1.0; it must be in \[0, 1\)"),
+        (lambda: adam(0.1, 0.9, 1.0), r"beta2 is 1.0; it must be in \[0, 1\)"),
+        (lambda: adam(0.1, 0.9, -0.1), r"beta2 is -0.1; it must be in \[0, 1\)"),
+    ],
 )
-def test_optimizers_refuse_what_cannot_work(make):
-    with pytest.raises(ValueError, match="it must be"):
+def test_optimizers_refuse_what_cannot_work(make, words):
+    with pytest.raises(ValueError, match=f"^{words}$"):
         make()
 
 

@@ -11,18 +11,24 @@ Data:
   delimited               from a file to a table of text; every complaint names the line
   interactions            what was shown, clicked, bought: read files of any usual format
   prepared                data sets that others have split already: NCF's three files, an npz archive
+  judgments               what people said of search results: query, product, grade; folds of queries
   fields                  what the model sees of a user, an item, a query: categorical codes or bags of codes
+  bm25                    how well a text answers a query by the words they share: the score to beat
   splits                  leave-one-out and by fraction, sampled negatives, shuffled batches
+  ragged                  lists of unequal length: flat for the model, padded for a formula
   shop                    a synthetic shop whose best possible scores are known
   optimum                 the best possible scores, when the true probabilities are known
   problems                from a data set to a problem: training rows, the lists that choose the epoch, those that judge
+  search_problems         from judgments, or the shop's searches, to lists that train a ranker and lists that judge it
 The recommender and its training:
   ops                     linear, relu, sigmoid, embedding, softmax(T): each with its backward right below it
   losses                  bce, cross_entropy, listwise: mean or sum said, each with its backward
   recommender             the model: embeddings, joined, then a small MLP; init, forward, backward
   scoring                 the same scores in less time; top_k
+  catalogue               the K best of a whole catalogue for one user or query, what can be prepared prepared
   optimizers              sgd, adam
   training                fit: one loop for all; a compressed view of the parameters plugs in as two functions
+  alternating             a product model by least squares: each row the exact best while the other table stays
 How others choose:
   rule                    what every record has: options that are checked, and provenance
   pruning_rules           the axes on which pruning libraries differ
@@ -87,6 +93,9 @@ Fewer levels and fewer numbers:
   product_quantization    a row as a few codes, one for each part of it; scores by look-up
   rate_distortion         the least error at a given rate, and how near each way comes
   loss_weighted           codes chosen by what they do to the loss, not by distance
+  row_curvature           how much a change of each embedding row costs: one small matrix per row
+  coded_tables            a table as short codes: a codebook for every column, chosen by the loss, bits paid for
+  factorization           fewer numbers: low rank, folded layers, rotations, shared rows
 Honest bytes:
   packing                 codes of a few bits as bytes: element 0 in the low bits, or any library's order
   tables                  embedding rows as bytes: low-bit codes, each row's scale and bias behind them
@@ -107,9 +116,16 @@ Judging:
   cost                    bytes, multiply-adds, measured latency
   report                  rows -> text, JSON, CSV; formatting only
 All of it together:
+  baselines               what a file of no model scores: most popular, item neighbours, EASE
   evaluation              how good a model is on a problem, and how good the best possible is
   recipes                 the ways to make a model smaller, each a few lines over the files above
+  small_models            recipes for the smallest file: fewer and simpler numbers, each a code that the loss chose
+  search                  a ranker learned from judged lists: words of the query, words of the product, a prior
   comparison              the main table: each recipe written, read back, judged and timed
+  frontier                bytes against quality, one row for each way of ranking, and which of them nothing beats
+  smallest                the smallest file that still ranks as the original does, found on validation lists
+  smallest_job            from data to the table of the smallest file, and what each of its parts bought
+  compress                the command that trains, compresses, judges: arguments in, files and tables out
   verify                  is yours the same?
   cli                     the command line
 """

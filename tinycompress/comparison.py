@@ -157,7 +157,7 @@ def quality_columns(quality: Quality) -> dict[str, float]:
     return {column: getattr(quality, column) for column in columns}
 
 
-def save_model(path: str | Path, model: Model, **meta: Any) -> int:
+def save_model(path: str | Path, model: Model, codec: str = "zlib", **meta: Any) -> int:
     """Write a model as one file and return its size in bytes.
 
     Shapes      takes none
@@ -174,7 +174,7 @@ def save_model(path: str | Path, model: Model, **meta: Any) -> int:
     True True
     """
     facts = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(model.architecture).items()}
-    return storage.save(path, model.tensors, {"architecture": facts, **meta})
+    return storage.save(path, model.tensors, {"architecture": facts, **meta}, codec=codec)
 
 
 def load_model(path: str | Path) -> Model:

@@ -9,17 +9,27 @@ Not here: the formulas (metrics), the problem (problems). Read next: recipes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinycompress import metrics
+from tinycompress.fields import Field
 from tinycompress.problems import Lists, Problem, Rows
 from tinycompress.recommender import Architecture, Params
 from tinycompress.scoring import per_entity, predictor, ranking_scores
 
 Array = NDArray[np.floating]
+
+
+class Described(Protocol):
+    """What scoring must know of a problem: its fields."""
+
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +47,7 @@ class Quality:
     scores: Array  # (N, L) of the test lists
 
 
-def list_scores(params: Params, architecture: Architecture, problem: Problem, lists: Lists) -> Array:
+def list_scores(params: Params, architecture: Architecture, problem: Described, lists: Lists) -> Array:
     """Return the scores by which a model ranks the candidates of each list.
 
     Shapes      -> (N, L)
@@ -51,7 +61,7 @@ def list_scores(params: Params, architecture: Architecture, problem: Problem, li
     >>> list_scores(init(np.random.default_rng(0), shape), shape, problem, problem.test).shape
     (8, 25)
     """
-    logits = _logits(params, architecture, problem, lists.rows)
+    logits = _logits(params, architecture, problem.fields, lists.rows)
     return ranking_scores(logits).reshape(lists.relevance.shape)
 
 
@@ -71,7 +81,7 @@ def judge(params: Params, architecture: Architecture, problem: Problem, k: int =
     >>> quality.recall == quality.accuracy, quality.scores.shape
     (True, (8, 25))
     """
-    logits = _logits(params, architecture, problem, problem.pairs.rows)
+    logits = _logits(params, architecture, problem.fields, problem.pairs.rows)
     predicted = (logits > 0 if logits.ndim == 1 else logits.argmax(axis=1)).astype(np.int64)
     test = list_scores(params, architecture, problem, problem.test)
     train = list_scores(params, architecture, problem, problem.train)
@@ -97,9 +107,9 @@ def best_possible(problem: Problem, k: int = 10) -> Quality:
     return _quality(problem, probabilities.argmax(axis=1).astype(np.int64), 1 - probabilities[:, 0], gains, None, k)
 
 
-def _logits(params: Params, architecture: Architecture, problem: Problem, rows: Rows) -> Array:
-    model, shape = per_entity(params, problem.fields, architecture)
-    inputs = [rows[field.entity] for field in problem.fields]
+def _logits(params: Params, architecture: Architecture, fields: Sequence[Field], rows: Rows) -> Array:
+    model, shape = per_entity(params, fields, architecture)
+    inputs = [rows[field.entity] for field in fields]
     return predictor(model, shape, expected=len(inputs[0]))(inputs)
 
 

@@ -13,11 +13,11 @@ for j > i, and the whole costs 1/2 sum of e^2.
 Letters     t rows as they are meant (N, D), c levels (A,), (D, A) or (N, D, A), q codes (N, D), d = c_q - t, lambda b_a the price
             of a code; H diagonal (1 or N, D), or full (1 or N, D, D): the same for every row, or one each
 Where from  a layer w (I, O): rows are its outputs, t = w.T, H = input_hessian(x)[None]; a table: `row_gauss_newton`
-Not here: repair after pruning (reconstruction), levels without a loss (codebooks). Read next: packing.
+Not here: repair after pruning (reconstruction), levels without a loss (codebooks). Read next: row_curvature.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,48 +113,46 @@ def feed_forward_codes(t: Array, levels: Array, h: Array, price: Array | float =
     [[0, 1]]
     """
     t, n = as_values(t).copy(), len(t)
-    c, prices = _for_each(levels, t.shape), _for_each(price, t.shape)
+    c, prices = _for_each(levels, price, t.shape)
     codes = np.zeros(t.shape, np.intp)
     with np.errstate(under="ignore"):
         u = np.broadcast_to(_upper_factor(h, damping), (n, *h.shape[1:]))
         for i in range(t.shape[1]):
-            e = (t[:, i, None] - c[:, i]) / u[:, i, i, None]  # (N, A)
-            codes[:, i] = np.argmin(0.5 * e**2 + prices[:, i], axis=1)
-            t[:, i + 1 :] -= u[:, i, i + 1 :] * e[np.arange(n), codes[:, i], None]  # (2)
+            x, u_ii = t[:, i], u[:, i, i]
+            codes[:, i] = _cheapest(lambda c_a, b: 0.5 * ((x - c_a) / u_ii) ** 2 + b, c[:, i], prices[:, i], codes[:, i])
+            e = (x - _taken(c[:, i], codes[:, i])) / u_ii
+            t[:, i + 1 :] -= u[:, i, i + 1 :] * e[:, None]  # (2)
     return codes
 
 
-def descend_codes(
-    t: Array, levels: Array, h: Array, codes: Array, price: Array | float = 0.0, sweeps: int = 10
-) -> Array:
+def descend_codes(t: Array, levels: Array, h: Array, codes: Array, price: Array | float = 0.0, sweeps: int = 10) -> Array:
     """Return codes after revisiting each column in turn while the others stay, until none changes.
 
     Equation    q_i <- argmin over a of 1/2 H_ii x^2 + g_i x + lambda b_a, x = c_a - t_i, g_i = sum over j != i of H_ij d_j  (3)
     Shapes      as feed_forward_codes; h may be diagonal; codes (N, D) to start from -> (N, D)
     Bound       1/2 d^T H d + lambda sum b_q never rises, and falls where a code changes (up to rounding)
-    Convention  a code changes for a strictly lower cost only, to the lowest such code
+    Convention  a code changes for a strictly lower cost only, to the lowest such code. A level of infinite price is never taken
     Source      textbook: iterated conditional modes, Besag 1986
 
     >>> h = np.array([[[1.0, 0.875], [0.875, 1.0]]])
     >>> descend_codes(np.array([[0.375, 0.375]]), np.array([0.0, 1.0]), h, np.array([[0, 0]])).tolist()
     [[1, 0]]
     """
-    t, codes, n = as_values(t), codes.astype(np.intp), np.arange(len(t))
-    c, prices = _for_each(levels, t.shape), _for_each(price, t.shape)
-    full = h.ndim == 3
+    t, codes, rows = as_values(t), codes.astype(np.intp), np.arange(len(t))
+    c, prices = _for_each(levels, price, t.shape)
+    d, full = _taken(c, codes) - t, h.ndim == 3
     with np.errstate(under="ignore"):
-        d = np.take_along_axis(c, codes[..., None], 2)[..., 0] - t
         for _ in range(sweeps):
-            before = codes.copy()
+            q = codes[rows]
             for i in range(t.shape[1]):
-                own = h[:, i, i] if full else h[:, i]
-                g = (h[:, i] * d).sum(axis=1) - own * d[:, i] if full else np.zeros(len(t))
-                x = c[:, i] - t[:, i, None]
-                cost = 0.5 * own[:, None] * x**2 + g[:, None] * x + prices[:, i]  # (3)
-                best = cost.argmin(axis=1)
-                codes[:, i] = np.where(cost[n, best] < cost[n, codes[:, i]], best, codes[:, i])
-                d[:, i] = x[n, codes[:, i]]
-            if np.array_equal(codes, before):
+                x, (c_i, h_i, price_i) = t[rows, i], (a[:, i] if len(a) in (1, len(rows)) else a[rows, i] for a in (c, h, prices))
+                half = 0.5 * (h_i[:, i] if full else h_i)
+                g = (h_i * d).sum(axis=1) - h_i[:, i] * d[:, i] if full else np.zeros(1)
+                q[:, i] = _cheapest(lambda c_a, b: half * (y := c_a - x) ** 2 + g * y + b, c_i, price_i, q[:, i])  # (3)
+                d[:, i] = _taken(c_i, q[:, i]) - x
+            changed = (q != codes[rows]).any(axis=1)
+            codes[rows], rows, d = q, rows[changed], d[changed]  # a row that one sweep leaves as it is, all later ones will
+            if not len(rows):
                 break
     return codes
 
@@ -169,14 +167,11 @@ def code_cost(t: Array, levels: Array, h: Array, codes: Array, price: Array | fl
     >>> code_cost(np.array([[0.5, 1.0]]), np.array([0.0, 1.0]), np.array([[2.0, 1.0]]), np.array([[0, 1]]), np.array([1.0, 2.0]))
     array([3.25])
     """
-    c, prices = _for_each(levels, t.shape), _for_each(price, t.shape)
-    c, prices = (np.take_along_axis(np.broadcast_to(a, c.shape), codes[..., None], 2)[..., 0] for a in (c, prices))
+    c, prices = (_taken(a, codes) for a in _for_each(levels, price, t.shape))
     return np.asarray(quadratic(c - t, h) + prices.sum(axis=1))
 
 
-def choose_codes(
-    t: Array, levels: Array, h: Array, price: Array | float = 0.0, damping: float = 0.01, sweeps: int = 10
-) -> Chosen:
+def choose_codes(t: Array, levels: Array, h: Array, price: Array | float = 0, damping: float = 0.01, sweeps: int = 10) -> Chosen:
     """Return the codes of each row with the least cost among those found.
 
     Equation    the cheapest of three: nearest levels; (3) from there; (3) from (2)
@@ -194,7 +189,7 @@ def choose_codes(
     t, h = as_values(t), as_values(h)
     if t.ndim != 2 or h.ndim not in (2, 3) or h.shape[0] not in (1, len(t)) or set(h.shape[1:]) != {t.shape[1]}:
         raise ValueError(f"rows have shape {t.shape}, H {h.shape}; H is (1 or N, D) if diagonal, else (1 or N, D, D)")
-    c = _for_each(levels, t.shape)
+    c, _ = _for_each(levels, price, t.shape)
     nearest = np.stack([np.abs(c[:, i] - t[:, i, None]).argmin(axis=1) for i in range(t.shape[1])], axis=1)
     tried = [nearest, descend_codes(t, levels, h, nearest, price, sweeps)]
     if h.ndim == 3:
@@ -230,10 +225,26 @@ def refit_levels(t: Array, levels: Sequence[Array], h: Array, codes: Array) -> t
     return tuple(new)
 
 
-def _for_each(levels: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Levels or prices of every value of t, without copying: (N, D, A)."""
-    c = np.asarray(levels, np.float64)
-    return np.broadcast_to(c, (*shape, c.shape[-1] if c.ndim else 1))
+def _cheapest(cost: Callable[[Array, Array], Array], c: Array, prices: Array, codes: Array) -> Array:
+    """The first of the cheapest levels where it costs less than the codes there are; level by level, as A is small."""
+    least = cost(_taken(c, codes), _taken(prices, codes))
+    for a in range(c.shape[1]):
+        if (prices[:, a] < np.inf).any():
+            now = cost(c[:, a], prices[:, a])
+            codes, least = np.where(now < least, a, codes), np.minimum(now, least)
+    return codes
+
+
+def _for_each(levels: npt.ArrayLike, price: npt.ArrayLike, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Levels and prices of every column, (1 or N, D, A) each, without copying."""
+    c, prices = np.asarray(levels, np.float64), np.asarray(price, np.float64)
+    one, each = ((len(a) if a.ndim == 3 else 1, shape[1], c.shape[-1]) for a in (c, prices))
+    return np.broadcast_to(c, one), np.broadcast_to(prices, each)
+
+
+def _taken(c: Array, codes: Array) -> Array:
+    """The level or price of each code."""
+    return np.asarray(np.take_along_axis(np.broadcast_to(c, (*codes.shape, c.shape[-1])), codes[..., None], -1)[..., 0])
 
 
 def _upper_factor(h: Array, damping: float) -> Array:

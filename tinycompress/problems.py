@@ -106,7 +106,7 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int = 99) 
     if name.endswith((".train.rating", ".npz")):
         whole, test, given = read_npz(path) if name.endswith(".npz") else read_ncf(name.removesuffix(".train.rating"))
         rest = leave_one_out(whole) if whole.times is not None else leave_one_out(whole, "draw", rng)
-        # The test items came with the file: the last row of the rest is for validation, and all others, the last but one too, train.
+        # The test items came with the file: of the rest the last row is for validation, and the last but one trains too.
         learned = whole.rows(np.flatnonzero(np.isin(whole.pairs, rest.test.pairs, invert=True)))
         return Split(learned, rest.test, test), given
     split = leave_one_out(read(path))
@@ -192,10 +192,14 @@ def shop_problem(shop: Shop) -> Problem:
         )
 
     learned = Pairs(shop.train.rows, shop.train.labels)
+
+    def examples(rng: np.random.Generator) -> Pairs:
+        return learned
+
     count = len(shop.test.users)
     probabilities = shop.test.probabilities
     return Problem(
-        "shop", shop_fields(shop), "cross_entropy", 3, lambda rng: learned, lambda rng: learned,
+        "shop", shop_fields(shop), "cross_entropy", 3, examples, examples,
         train=lists(shop.train, count), valid=lists(shop.valid, len(shop.valid.users)), test=lists(shop.test, count),
         pairs=Pairs(shop.test.rows, shop.test.labels),
         truth=(probabilities.reshape(-1, 3), probabilities @ np.arange(3.0)),

@@ -31,7 +31,7 @@ from tinycompress.recommender import Architecture, Params, forward, init
 from tinycompress.training import Epoch, Objective, fit, supervised
 
 Array = NDArray[np.floating]
-Tensors = Mapping[str, "Array | Quantized"]
+Tensors = Mapping[str, "NDArray[Any] | Quantized"]
 Progress = Callable[[Epoch], None]
 
 
@@ -44,8 +44,25 @@ class Model:
 
     @property
     def params(self) -> Params:
-        """The parameters that score: codes decoded, all else as it is."""
-        return {name: dequantize(t.codes, t.grid) if isinstance(t, Quantized) else t for name, t in self.tensors.items()}
+        """The parameters that score: codes decoded, half floats widened, all else as it is.
+
+        NAME.codes (V', D) and NAME.levels (D, A) are a table of one codebook per column (coded_tables); with NAME.kept (V,) bool
+        beside them, rows not kept share the last of the V' rows (factorization.shared_rows).
+        """
+        decoded: Params = {}
+        for name, t in self.tensors.items():
+            owner, _, part = name.partition(".")
+            if isinstance(t, Quantized):
+                decoded[name] = dequantize(t.codes, t.grid)
+            elif part == "codes":
+                rows = np.asarray(self.tensors[f"{owner}.levels"], np.float32)[np.arange(t.shape[1]), t]
+                if f"{owner}.kept" in self.tensors:
+                    kept = np.asarray(self.tensors[f"{owner}.kept"])
+                    rows = rows[np.where(kept, np.cumsum(kept) - 1, len(rows) - 1)]
+                decoded[owner] = rows
+            elif not part:
+                decoded[name] = t.astype(np.float32) if t.dtype == np.float16 else t
+        return decoded
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,7 @@ class Schedule:
     patience: int = 3  # epochs without a better validation before training stops
     batch_size: int = 1024
     lr: float = 2e-3
+    weight_decay: float = 0.0  # smaller weights are cheaper to code; a little also helps the model
 
 
 def architecture_for(problem: Problem, columns: int, hidden: tuple[int, ...], join: str = "concat") -> Architecture:
@@ -99,9 +117,35 @@ def train(
     >>> model.tensors["w1"].shape
     (4, 3)
     """
+    return train_twice(problem, architecture, schedule, rng, objective, progress)[1]
+
+
+def train_twice(
+    problem: Problem,
+    architecture: Architecture,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    objective: Objective | None = None,
+    progress: Progress | None = None,
+) -> tuple[Model, Model]:
+    """Return the two models of `train`: the one that never saw the validation rows, and the one to use.
+
+    Shapes      takes none
+    Convention  whatever else is chosen on the validation lists must be tried on the first, for which they are new. Where the
+                validation rows are not learned from, both are the same
+    Source      this package
+
+    >>> from tinycompress.shop import make_shop
+    >>> from tinycompress.problems import shop_problem
+    >>> problem = shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000))
+    >>> shape = architecture_for(problem, 2, (4,))
+    >>> judged, used = train_twice(problem, shape, Schedule(epochs=1), np.random.default_rng(0))
+    >>> judged is used
+    True
+    """
     objective = objective or supervised(architecture, problem.loss)
     start = init(rng, architecture)
-    optimizer = adam(schedule.lr)
+    optimizer = adam(schedule.lr, weight_decay=schedule.weight_decay)
 
     def validate(params: Params) -> float:
         return float(ndcg(list_scores(params, architecture, problem, problem.valid), problem.valid.relevance, 10))
@@ -110,11 +154,11 @@ def train(
         start, problem.batches(schedule.batch_size), objective, optimizer, schedule.epochs, rng,
         validate=validate, patience=schedule.patience, progress=progress,
     )  # fmt: skip
-    if problem.whole is not problem.examples:
-        fitted = fit(
-            start, problem.batches(schedule.batch_size, whole=True), objective, optimizer, fitted.best, rng, progress=progress
-        )  # fmt: skip
-    return Model(fitted.params, architecture)
+    judged = Model(fitted.params, architecture)
+    if problem.whole is problem.examples:
+        return judged, judged
+    whole = problem.batches(schedule.batch_size, whole=True)
+    return judged, Model(fit(start, whole, objective, optimizer, fitted.best, rng, progress=progress).params, architecture)
 
 
 def prune(

@@ -42,16 +42,38 @@ class Row:
     speedup: Number = None  # seconds of the original / seconds of this one
 
 
-KEYS = tuple(field.name for field in fields(Row))
+@dataclass(frozen=True)
+class SizeRow:
+    """One file, or one way of ranking that needs none, and how it ranks; None where it was not measured."""
 
-# key of Row -> its heading over two lines; {k} is the cut
+    name: str
+    bytes: Number = None  # of the written file
+    ratio: Number = None  # bytes of the original / bytes of this one
+    outside: str = ""  # what must be kept beside the file for it to rank
+    hit_rate: Number = None  # at the cut K
+    ndcg: Number = None  # at the cut K
+    seen_hit_rate: Number = None  # on the lists whose positive was met in training
+    seen_ndcg: Number = None
+    difference: Number = None  # NDCG minus the original's, list by list
+    low: Number = None  # its 95 % interval
+    high: Number = None
+
+
+AnyRow = Row | SizeRow
+KEYS = tuple(field.name for field in fields(Row))
+SIZE_KEYS = tuple(field.name for field in fields(SizeRow))
+
+# key of a row -> its heading over two lines; {k} is the cut
 HEADINGS = {
     "name": ("", "model"), "parameters": ("", "parameters"), "nonzero": ("", "non-zero"), "bytes": ("bytes", "on disk"),
     "ratio": ("times", "smaller"), "accuracy": ("", "accuracy"), "precision": ("", "precision"), "recall": ("", "recall"),
     "f1": ("", "F1"), "hit_rate": ("hit rate", "@{k}"), "ndcg": ("NDCG", "@{k}"), "gap": ("train -", "test"),
     "overlap": ("top-{k}", "overlap"), "latency_ms": ("ms per", "1,000"), "speedup": ("times", "faster"),
+    "outside": ("kept out", "of file"), "seen_hit_rate": ("seen: hit", "rate@{k}"), "seen_ndcg": ("seen:", "NDCG@{k}"),
+    "difference": ("NDCG less", "original's"), "low": ("95 %", "from"), "high": ("", "to"),
 }  # fmt: skip
-SIGNED, COUNTS, FACTORS = {"gap"}, {"parameters", "nonzero", "bytes"}, {"ratio", "latency_ms", "speedup"}
+SIGNED = {"gap", "difference", "low", "high"}
+COUNTS, FACTORS = {"parameters", "nonzero", "bytes"}, {"ratio", "latency_ms", "speedup"}
 
 
 def _known(value: Number) -> Number:
@@ -61,9 +83,13 @@ def _known(value: Number) -> Number:
     return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
-def _facts(row: Row) -> dict[str, str | Number]:
+def _facts(row: AnyRow) -> dict[str, str | Number]:
     """Return the row by key, numbers of NumPy made plain."""
-    return {key: str(row.name) if key == "name" else _known(getattr(row, key)) for key in KEYS}
+    return {key: str(getattr(row, key)) if key in ("name", "outside") else _known(getattr(row, key)) for key in _keys([row])}
+
+
+def _keys(rows: Sequence[AnyRow]) -> tuple[str, ...]:
+    return SIZE_KEYS if rows and isinstance(rows[0], SizeRow) else KEYS
 
 
 def _cell(key: str, value: str | Number) -> str:
@@ -81,7 +107,7 @@ def _cell(key: str, value: str | Number) -> str:
     return f"{value:+.4f}" if key in SIGNED else f"{value:.4f}"
 
 
-def to_text(rows: Sequence[Row], k: int = 10) -> str:
+def to_text(rows: Sequence[AnyRow], k: int = 10) -> str:
     """Return a table: one line per row under two lines of headings, numbers to the right, at most 160 columns.
 
     Shapes      rows (N,) -> text of N + 2 lines
@@ -97,19 +123,20 @@ def to_text(rows: Sequence[Row], k: int = 10) -> str:
     original           61,411    61,411  248,012     1.00    0.7500          -       -   -    0.6250     -  +0.0312   1.0000       -       -
     pruned + int8      61,411    30,706   41,877     5.92         -          -       -   -         -     -        -        -       -    1.50
     """  # noqa: E501 (a table as wide as the real one)
-    columns = {key: [h.format(k=k) for h in HEADINGS[key]] + [_cell(key, _facts(row)[key]) for row in rows] for key in KEYS}
+    keys = _keys(rows)
+    columns = {key: [h.format(k=k) for h in HEADINGS[key]] + [_cell(key, _facts(row)[key]) for row in rows] for key in keys}
     widths = {key: max(map(len, cells)) for key, cells in columns.items()}
-    widths["name"] = min(widths["name"], max(WIDTH - sum(widths[key] + 2 for key in KEYS if key != "name"), 8))
+    widths["name"] = min(widths["name"], max(WIDTH - sum(widths[key] + 2 for key in keys if key != "name"), 8))
     lines = []
     for cells in zip(*columns.values(), strict=True):
         name = cells[0] if len(cells[0]) <= widths["name"] else cells[0][: widths["name"] - 2] + ".."
-        numbers_ = (cell.rjust(widths[key]) for key, cell in zip(KEYS[1:], cells[1:], strict=True))
+        numbers_ = (cell.rjust(widths[key]) for key, cell in zip(keys[1:], cells[1:], strict=True))
         lines.append("  ".join([name.ljust(widths["name"]), *numbers_]).rstrip())
     return "\n".join(lines)
 
 
-def to_json(rows: Sequence[Row]) -> str:
-    """Return a JSON list with one object per row, each with all keys in the order of Row.
+def to_json(rows: Sequence[AnyRow]) -> str:
+    """Return a JSON list with one object per row, each with all keys in the order of its class.
 
     Shapes      rows (N,) -> text
     Convention  missing, NaN and infinite: null, so that every parser reads it. Numbers in full precision
@@ -123,7 +150,7 @@ def to_json(rows: Sequence[Row]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def to_csv(rows: Sequence[Row]) -> str:
+def to_csv(rows: Sequence[AnyRow]) -> str:
     """Return CSV with a header line and one line per row.
 
     Shapes      rows (N,) -> text
@@ -134,7 +161,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     "a, b",3,,,,,,,,,,,,,
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, KEYS, lineterminator="\n")
+    writer = csv.DictWriter(text, _keys(rows), lineterminator="\n")
     writer.writeheader()
     writer.writerows(_facts(row) | {"name": _cell("name", row.name)} for row in rows)
     return text.getvalue()

@@ -1,0 +1,211 @@
+"""Recipes for the smallest file: a model with fewer and simpler numbers, each of them a code that the loss chose.
+
+Two students. "same" is the model itself: its first layer folded into the tables and turned out of them again with the columns in
+order of energy (factorization.narrow), rows of a history that few ever met sharing one. "product" is u . i by least squares
+(alternating), turned to its balanced basis. Then tables are coded one after the other (coded_tables), and what is left is fitted
+anew around each that is coded: the errors of the first are data to the second. Layers are small beside tables: six bits, no more.
+
+Letters     H (V, D, D) how much a change of each row costs, r decay
+Not here: which recipe is best (smallest), the formulas (factorization, alternating, coded_tables). Read next: search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from tinycompress.alternating import alternate, row_quadratics
+from tinycompress.bags import Bag
+from tinycompress.coded_tables import code_table
+from tinycompress.column_codebooks import ColumnCodebooks, decode
+from tinycompress.factorization import balance, narrow, shared_rows
+from tinycompress.fields import batch_inputs
+from tinycompress.optimizers import adam
+from tinycompress.problems import Problem
+from tinycompress.quantization import Quantized, quantize, symmetric_grid
+from tinycompress.recipes import Model, Tensors
+from tinycompress.recommender import Architecture, Params
+from tinycompress.row_curvature import floored, table_curvature
+from tinycompress.training import View, fit, supervised
+
+Array = NDArray[Any]
+_LOOK_UPS = 1 << 21  # of one table, by as many training rows as that allows: H is read off these
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to a model, part by part; each part can be left out."""
+
+    student: str  # "same" or "product"
+    columns: int  # kept of each table
+    price: float  # of a bit, in units of the summed loss
+    below: int = 0  # rows that stand in fewer histories than this share one
+    turned: bool = True  # columns in order of energy, before they are coded
+    by_loss: bool = True  # codes by all of H; else by its diagonal, each number for itself
+    refitted: bool = True  # what is left is fitted again around the table that was coded first
+    weight_decay: float = 0.0  # of that fitting
+    layer_bits: int = 6
+
+    def __post_init__(self) -> None:
+        if self.student not in ("same", "product") or self.columns < 1 or not 0 < self.price < float("inf"):
+            raise ValueError(
+                f"student {self.student!r}, {self.columns} columns, price {self.price}: use 'same' or 'product', 1 or more, above 0"
+            )
+
+
+def make_small(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generator, whole: bool = True) -> Model:
+    """Return the small model: codes and levels for tables, codes of a few bits for layers, half floats for biases.
+
+    Shapes      takes none
+    Convention  whole: learn from the validation rows too; not, if they are to choose. H is read off as many training rows as
+                make some two million look-ups
+    Raises      ValueError if the student is "product" and the problem is not users and items by their ids
+    Source      this package
+
+    >>> from tinycompress.shop import make_shop
+    >>> from tinycompress.problems import shop_problem
+    >>> from tinycompress.recipes import architecture_for
+    >>> from tinycompress.recommender import init
+    >>> problem = shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000))
+    >>> shape = architecture_for(problem, 4, (4,))
+    >>> model = Model(init(np.random.default_rng(0), shape), shape)
+    >>> small = make_small(Recipe("same", 2, 0.01), model, problem, np.random.default_rng(0))
+    >>> small.architecture.columns, small.tensors["table0.codes"].dtype, small.params["table0"].shape == (shape.rows[0], 2)
+    ((2, 2, 2, 2, 2), dtype('uint8'), True)
+    """
+    made = _product if recipe.student == "product" else _same
+    return made(recipe, model, problem, rng, whole)
+
+
+def _product(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generator, whole: bool) -> Model:
+    x = met(problem, rng, whole)
+    users, items = alternate(x, recipe.columns, rng)
+    shape = Architecture(x.shape, (recipe.columns,) * 2, (), join="product")
+    params = {"table0": users, "table1": items, "w0": np.ones((recipe.columns, 1)), "b0": np.zeros(1)}
+    if recipe.turned:
+        params, shape = balance(params, shape)
+        users, items = params["table0"], params["table1"]
+    turned, unmet, decay = csr_array(x.T), 0.02, 0.02  # those of alternate
+    wanted = row_quadratics(turned, users, unmet, decay)
+    coded_items = _coded(wanted.best if recipe.refitted else items, wanted.h, recipe)
+    seen = decode(coded_items).astype(np.float64)
+    wanted = row_quadratics(x, seen, unmet, decay)
+    s = x @ seen + unmet * seen.sum(axis=0)
+    m = np.asarray(x.sum(axis=1)) + unmet * len(seen)
+    unshifted = wanted.h - s[:, :, None] * s[:, None, :] / m[:, None, None]  # row_curvature's (2), for the squared loss
+    coded_users = _coded(wanted.best if recipe.refitted else users, unshifted, recipe)
+    tensors = {**_tensors("table0", coded_users), **_tensors("table1", coded_items)}
+    # Scores are near 1 for what was met and near 0 for the rest: -1/2 puts the logit's 0 between them.
+    layer = {"w0": np.ones((shape.columns[0], 1), np.float16), "b0": np.array([-0.5], np.float16)}
+    return Model({**tensors, **layer}, shape)
+
+
+def _same(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generator, whole: bool) -> Model:
+    rows = (problem.whole if whole else problem.examples)(rng).rows
+    count = len(next(iter(rows.values())))
+    longest = max(len(f.values.codes) / len(f.values) if isinstance(f.values, Bag) else 1.0 for f in problem.fields)
+    some = rng.permutation(count)[: int(_LOOK_UPS / longest)]
+    inputs = batch_inputs(problem.fields, {entity: r[some] for entity, r in rows.items()})
+    uses = [np.bincount(x.codes if isinstance(x, Bag) else x, minlength=f.size) for x, f in zip(inputs, problem.fields)]
+    params, shape = model.params, model.architecture
+    if recipe.turned:
+        params, shape = narrow(params, shape, [recipe.columns] * len(uses), uses)
+    places = [np.arange(f.size) for f in problem.fields]
+    for f, field in enumerate(problem.fields):
+        if recipe.below and isinstance(field.values, Bag):
+            histories = np.bincount(field.values.codes, minlength=field.size)
+            small, places[f] = shared_rows(params[f"table{f}"], histories, recipe.below)
+            params[f"table{f}"] = small[places[f]]
+    objective, batches = supervised(shape, problem.loss), problem.batches(1024, whole)
+    coded: dict[str, ColumnCodebooks] = {}
+    layers = [name for name in params if not name.startswith("table")]
+
+    def code(f: int, params: Params) -> Params:
+        name, field = f"table{f}", problem.fields[f]
+        owns = field.entity == "user" and not isinstance(field.values, Bag) and problem.outputs == 1
+        h = table_curvature(params, inputs, shape, f, shift_free=owns) * (count / len(some))  # of all rows, seen by some
+        first = np.unique(places[f], return_index=True)[1]  # one row for each place; shared rows are summed in H
+        summed = np.zeros((len(first), *h.shape[1:]))
+        np.add.at(summed, places[f], h)
+        coded[name] = _coded(params[name][first], summed, recipe)
+        return {**params, name: decode(coded[name]).astype(np.float32)[places[f]]}
+
+    def fitted(params: Params, free: list[str], lr: float) -> Params:
+        if not recipe.refitted:
+            return params
+        return fit(params, batches, objective, adam(lr, weight_decay=recipe.weight_decay), 1, rng, view=only(free)).params
+
+    order = sorted(range(len(uses)), key=lambda f: problem.fields[f].entity == "user")  # whose tables bear most, last
+    for f in order[:-1]:
+        params = code(f, params)
+    params = fitted(params, [f"table{order[-1]}", *layers], 5e-4)
+    params = code(order[-1], params)
+    params = fitted(params, layers, 5e-4)
+    tensors: dict[str, Any] = {}
+    for f in range(len(uses)):
+        tensors |= _tensors(f"table{f}", coded[f"table{f}"], places[f])
+    return Model({**tensors, **{name: _layer(params[name], recipe.layer_bits) for name in layers}}, shape)
+
+
+def met(problem: Problem, rng: np.random.Generator, whole: bool = True) -> csr_array:
+    """Return the matrix of who met what, from the training rows of a problem of users and items by their ids.
+
+    Shapes      -> (users, items), 1 where a pair is a positive training row
+    Raises      ValueError if the problem's fields are not one user id and one item id, or it has classes
+    Source      this package
+
+    >>> from tinycompress.shop import make_shop
+    >>> from tinycompress.problems import shop_problem
+    >>> met(shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000)), np.random.default_rng(0))
+    Traceback (most recent call last):
+    ValueError: a product of users and items needs these two ids as the only fields and one logit; here are 5 fields and 3 logits
+    """
+    fields = problem.fields
+    if [f.entity for f in fields] != ["user", "item"] or any(isinstance(f.values, Bag) for f in fields) or problem.outputs > 1:
+        raise ValueError(
+            "a product of users and items needs these two ids as the only fields and one logit; "
+            f"here are {len(fields)} fields and {problem.outputs} logits"
+        )
+    pairs = (problem.whole if whole else problem.examples)(rng)
+    user, item = (pairs.rows[name][pairs.labels > 0] for name in ("user", "item"))
+    x = csr_array((np.ones(len(user)), (user, item)), (fields[0].size, fields[1].size))
+    x.data[:] = 1.0  # a pair that stands twice was met once
+    return x
+
+
+def only(free: list[str]) -> View:
+    """Return the view under which only these parameters learn.
+
+    Shapes      takes none
+    Source      this package
+
+    >>> only(["w0"]).backward({"w0": 1, "b0": 2}, {})
+    {'w0': 1}
+    """
+    return View(lambda params: params, lambda grads, params: {name: g for name, g in grads.items() if name in free})
+
+
+def _coded(t: Array, h: Array, recipe: Recipe) -> ColumnCodebooks:
+    h = floored(h)
+    return code_table(t, h if recipe.by_loss else np.einsum("vii->vi", h), recipe.price)
+
+
+def _tensors(name: str, book: ColumnCodebooks, places: Array | None = None) -> Tensors:
+    longest = max(map(len, book.levels))
+    levels = np.stack([np.pad(c, (0, longest - len(c)), mode="edge") for c in book.levels])
+    tensors: dict[str, Any] = {f"{name}.codes": book.codes, f"{name}.levels": levels}
+    if places is not None and len(book.codes) < len(places):
+        tensors[f"{name}.kept"] = places < len(book.codes) - 1
+    return tensors
+
+
+def _layer(p: Array, bits: int) -> Any:
+    """A bias in half floats, a weight matrix as codes of a few bits on one grid."""
+    if p.ndim == 1:
+        return p.astype(np.float16)
+    grid = symmetric_grid(p, bits)
+    return Quantized(quantize(p, grid), grid, bits)
