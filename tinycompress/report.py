@@ -112,8 +112,8 @@ def to_text(rows: Sequence[AnyRow], k: int = 10) -> str:
 
     Shapes      rows (N,) -> text of N + 2 lines
     Units       ms per 1,000 scored pairs; the others are counts, shares or factors
-    Convention  missing, NaN and infinite: "-". Shares have 4 decimals, factors 2 or 3 digits, counts separators (from 1e9 on an
-                exponent). `k` is the cut that the headings name
+    Convention  missing, NaN and infinite: "-"; of a SizeRow, columns that no row knows are left out. Shares have 4 decimals,
+                factors 2 or 3 digits, counts separators (from 1e9 on an exponent). `k` is the cut that the headings name
     Source      this package
 
     >>> print(to_text([Row("original", 61411, 61411, 248012, 1.0, 0.75, hit_rate=0.625, gap=0.03125, overlap=1.0),
@@ -124,6 +124,8 @@ def to_text(rows: Sequence[AnyRow], k: int = 10) -> str:
     pruned + int8      61,411    30,706   41,877     5.92         -          -       -   -         -     -        -        -       -    1.50
     """  # noqa: E501 (a table as wide as the real one)
     keys = _keys(rows)
+    if keys is SIZE_KEYS:
+        keys = tuple(key for key in keys if any(_facts(row)[key] not in (None, "") for row in rows))
     columns = {key: [h.format(k=k) for h in HEADINGS[key]] + [_cell(key, _facts(row)[key]) for row in rows] for key in keys}
     widths = {key: max(map(len, cells)) for key, cells in columns.items()}
     widths["name"] = min(widths["name"], max(WIDTH - sum(widths[key] + 2 for key in keys if key != "name"), 8))

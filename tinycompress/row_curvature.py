@@ -123,6 +123,8 @@ def _of_rows(field: Input, j: Array, k: Array, pooling: str) -> tuple[Array, Arr
         return field, j, k
     lengths = np.diff(field.offsets)
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    pairs, count = np.unique(np.stack([owner, field.codes]), axis=1, return_counts=True)  # c_vn of each pair that meets
-    share = count / lengths[pairs[0]] if pooling == "mean" else count
-    return pairs[1], j[pairs[0]] * share[:, None], k[pairs[0]]
+    size = int(field.codes.max(initial=0)) + 1
+    pairs, count = np.unique(owner * size + field.codes, return_counts=True)  # c_vn of each pair that meets
+    owner, rows = np.divmod(pairs, size)
+    share = count / lengths[owner] if pooling == "mean" else count
+    return rows, j[owner] * share[:, None], k[owner]
