@@ -33,6 +33,47 @@ def lines(curves, style="o-", styles=(), levels=(), legend="best", **labels):
     return panel
 
 
+def front(rows, pareto, **labels):
+    """Rows of files, bytes against NDCG: a family "name, price" is a curve with its prices, others are named; no bytes: a level.
+
+    Circles mark what pareto says is beaten by none; bars, the 95 % interval of the difference to the first row, list by list. A
+    level far below all files is off the picture, and in the legend.
+    """
+
+    def panel(axis):
+        from matplotlib import ticker
+
+        axis.set_xscale("log")
+        files, levels = [row for row in rows if row.bytes], [row for row in rows if not row.bytes]
+        curves = {}
+        for row in files:
+            family, _, price = row.name.partition(", ")
+            spread = row.difference - row.low, row.high - row.difference
+            curves.setdefault(family, []).append((row.bytes, row.ndcg, *spread, price))
+        for number, (family, points) in enumerate(curves.items()):
+            x, y, below, above, prices = zip(*points)
+            style, named = ("o-", {"label": family}) if any(prices) else ("s", {"color": "black"})
+            drawn = axis.errorbar(x, y, (below, above), fmt=style, ms=5, lw=1.2, elinewidth=0.4, **named)
+            colour = drawn.lines[0].get_color()
+            for where, price in zip(zip(x, y), prices):
+                place = {"xytext": (5, -3), "va": "top"} if price else {"xytext": (0, -14 if number % 2 else 7), "ha": "center"}
+                axis.annotate(price or family, where, textcoords="offset points", fontsize=7, color=colour, **place)
+        best = [files[i] for i in pareto([(row.bytes, row.ndcg) for row in files])]
+        axis.plot([r.bytes for r in best], [r.ndcg for r in best], "o", ms=11, mfc="none", mec="black", label="beaten by none")
+        for style, row in zip(("--", "-.", ":", (0, (1, 4))), levels):
+            axis.axhline(row.ndcg, color="black", ls=style, lw=1, label=f"{row.name}, {row.ndcg:.3f}")
+        ends = [row.ndcg + side - row.difference for row in files for side in (row.low, row.high)]
+        low, high = min(ends), max(ends + [row.ndcg for row in levels])
+        low = min([low] + [row.ndcg for row in levels if row.ndcg > 2 * low - high])
+        axis.set_ylim(low - (high - low) / 20, high + (high - low) / 20)
+        axis.margins(x=0.08)
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+        dress(axis, "outside", labels)
+
+    return panel
+
+
 def bars(series, names, level=None, legend="best", **labels):
     """Groups of horizontal bars, from the top: {name of a series: one value per name}; `level` is marked by a line."""
 

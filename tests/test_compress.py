@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from running import ROOT, run
 
-from tinycompress import cli, comparison, report, storage
+from tinycompress import cli, comparison, report, smallest, storage
 from tinycompress.quantization import Quantized
 
 NAMES = ["original", "pruned", "int8", "int4", "distilled", "pruned + int8", "distilled + int4"]
@@ -195,6 +195,9 @@ def test_a_malformed_file_is_one_line_and_status_2(text, words, tmp_path, capsys
         ["--temperature", "inf"],
         ["--alpha", "-0.1"],
         ["--lr", "nan"],
+        ["--smallest", "--within", "-1"],
+        ["--smallest", "--within", "nan"],
+        ["--smallest", "--within", "1.5"],
         ["--unknown"],
         ["a", "b"],
     ],
@@ -204,6 +207,54 @@ def test_a_bad_argument_is_one_line_and_status_2(arguments, tmp_path):
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
     complaint = done.stderr.strip().splitlines()[-1]
     assert complaint.startswith("tinycompress") and len(complaint) > 20
+    assert list(tmp_path.iterdir()) == []
+
+
+TINY = ["--smallest", "--epochs", "1", "--columns", "4", "--hidden", "4"]
+SIZE_KEYS = "name bytes ratio outside hit_rate ndcg seen_hit_rate seen_ndcg difference low high".split()
+
+
+@pytest.mark.parametrize("history", [False, True], ids=["ids", "histories"])
+def test_the_smallest_file(clicks, tmp_path, capsys, history):
+    """Within 1 everything passes, so that the job goes its whole way on a model that has learned nothing."""
+    outputs = ["--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv", "--save", tmp_path / "models"]
+    kind = ["--history"] if history else []
+    assert cli.main(["compress", str(clicks), *TINY, *kind, "--within", "1.0", "-k", "5", *map(str, outputs)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    rows = json.loads((tmp_path / "r.json").read_text())
+    assert [row["name"] for row in rows] == [
+        "original", "original, deflated", "smallest", "most popular", "item neighbours", "EASE",
+    ]  # fmt: skip
+    assert all(list(row) == SIZE_KEYS for row in rows)
+    files = [tmp_path / "models" / f"{name}.tcz" for name in ("original", "original_deflated", "smallest")]
+    assert sorted((tmp_path / "models").iterdir()) == sorted(files), "trials leave nothing behind"
+    for row, path in zip(rows, files):
+        assert row["bytes"] == os.path.getsize(path) and row["ratio"] == rows[0]["bytes"] / row["bytes"]
+        assert row["outside"] == ("histories" if history else "-")
+        assert all(row[key] is not None for key in SIZE_KEYS)
+    assert rows[2]["ratio"] > 2 and (rows[0]["difference"], rows[1]["difference"]) == (0, 0)
+    for row in rows[3:]:
+        assert row["bytes"] is row["ratio"] is None and row["outside"] in ("counts", "histories") and row["ndcg"] > 0
+    table = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    assert list(table[0]) == SIZE_KEYS and [row["bytes"] for row in table] == [str(row["bytes"] or "") for row in rows]
+    meta = storage.load(files[2])[1]
+    assert meta["seed"] == 0 and meta["name"] in ("same", "retrained", "product 16", "product 12")
+    shown = next(line for line in out.splitlines() if line.startswith("smallest "))
+    assert shown.split()[1:3] == [f"{rows[2]['bytes']:,}", f"{rows[2]['ratio']:.2f}"] and "NDCG@5" in out.splitlines()[1]
+    for words in ("60 test lists; a new process loaded", "within 1 of the original", "what each part bought", "all parts", "seconds: "):
+        assert words in out
+    assert ("no shared rows" in out) == history
+
+
+def test_where_nothing_is_within_it_says_so_and_leaves_nothing(clicks, tmp_path, capsys, monkeypatch):
+    """The original of so few clicks ranks as a coin does, and any file as well: here the files are said to rank a little worse."""
+    real = smallest.tried
+    monkeypatch.setattr(smallest, "tried", lambda *a, **k: (trial := real(*a, **k))._replace(ndcg=trial.ndcg - 1))
+    outputs = ["--json", tmp_path / "r.json", "--save", tmp_path / "models"]
+    assert cli.main(["compress", str(clicks), *TINY, "--within", "0", *map(str, outputs)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("tinycompress: no recipe stays within 0 of") and "allow more" in err
     assert list(tmp_path.iterdir()) == []
 
 

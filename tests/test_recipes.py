@@ -190,6 +190,70 @@ def test_train_learns_and_refits_on_the_validation_rows(split):
     assert 1 <= chosen <= seen.count("train") <= chosen + 1 and seen == sorted(seen)
 
 
+def test_the_first_of_two_models_never_saw_the_validation_rows(split):
+    """The same model comes out where these rows cannot be read; the second starts from the same numbers, for the epochs that were best."""
+    problem = problems.implicit("x", split, np.full((12, 3), 39), np.random.default_rng(1))
+    shape, schedule = recipes.architecture_for(problem, 2, (3,)), recipes.Schedule(3, patience=1)
+
+    class Unread(Exception):
+        pass
+
+    def refuse(rng):
+        raise Unread
+
+    blind = dataclasses.replace(problem, whole=refuse)
+    with pytest.raises(Unread):
+        recipes.train_twice(blind, shape, schedule, np.random.default_rng(0))
+    blind = dataclasses.replace(problem, whole=problem.examples)  # nothing to learn from afterwards
+    judged, used = recipes.train_twice(blind, shape, schedule, np.random.default_rng(0))
+    assert judged is used
+    again, whole = recipes.train_twice(problem, shape, schedule, np.random.default_rng(0))
+    assert all((again.params[name] == judged.params[name]).all() for name in judged.params)
+    assert all((whole.params[name] != again.params[name]).any() for name in ("table0", "table1", "w0"))
+    same = recipes.train(problem, shape, schedule, np.random.default_rng(0))
+    assert all((whole.params[name] == same.params[name]).all() for name in same.params)
+
+
+def test_both_models_come_from_one_start_and_the_second_takes_the_best_number_of_epochs(split, monkeypatch):
+    problem = problems.implicit("x", split, np.full((12, 3), 39), np.random.default_rng(1))
+    fits, real = [], recipes.fit
+
+    def watched(params, batches, objective, optimizer, epochs, rng, **k):
+        fitted = real(params, batches, objective, optimizer, epochs, rng, **k)
+        fits.append(({name: p.copy() for name, p in params.items()}, epochs, k.get("validate"), fitted.best))
+        return fitted
+
+    monkeypatch.setattr(recipes, "fit", watched)
+    recipes.train_twice(problem, recipes.architecture_for(problem, 2, (3,)), recipes.Schedule(6, patience=1), np.random.default_rng(3))
+    (start, epochs, validate, best), (second, repeated, none, _) = fits
+    assert all((start[name] == second[name]).all() for name in start)
+    assert epochs == 6 and repeated == best and validate is not None and none is None
+
+
+def test_weight_decay_of_a_schedule_makes_weights_smaller(shop):
+    shape = recipes.architecture_for(shop, 2, (4,))
+    energy = []
+    for decay in (0.0, 1e-4, 1e-2):
+        schedule = recipes.Schedule(3, weight_decay=decay)
+        params = recipes.train(shop, shape, schedule, np.random.default_rng(0)).params
+        energy.append(sum(float((p.astype(float) ** 2).sum()) for name, p in params.items() if name[0] == "t"))
+    assert energy[0] > energy[1] > energy[2]
+
+
+def test_a_model_decodes_codes_levels_and_shared_rows():
+    """By hand: each column has levels of its own, and the rows that are not kept share the last row of codes."""
+    codes = np.uint8([[0, 1], [1, 0], [1, 1]])
+    levels = np.float16([[0.5, 2.0], [-1.0, 4.0]])
+    tensors = {"table0.codes": codes, "table0.levels": levels, "b0": np.float16([0.25]), "w0": np.float32([[1], [2]])}
+    shape = Architecture((3,), (2,), ())
+    params = recipes.Model(tensors, shape).params
+    assert params["table0"].tolist() == [[0.5, 4.0], [2.0, -1.0], [2.0, 4.0]] and list(params) == ["table0", "b0", "w0"]
+    assert {p.dtype for p in params.values()} == {np.dtype(np.float32)} and params["b0"].tolist() == [0.25]
+    kept = np.array([False, True, False, True])
+    params = recipes.Model({**tensors, "table0.kept": kept}, Architecture((4,), (2,), ())).params
+    assert params["table0"].tolist() == [[2.0, 4.0], [0.5, 4.0], [2.0, 4.0], [2.0, -1.0]]
+
+
 def test_counts_see_through_codes():
     w = np.float32([[0, 1], [2, 0]])
     shape = Architecture((2,), (2,), ())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinycompress.report import HEADINGS, KEYS, SIZE_KEYS, Row, to_csv, to_json, to_text, write
+from tinycompress.report import HEADINGS, KEYS, SIZE_KEYS, Row, SizeRow, to_csv, to_json, to_text, write
 
 NAN, INF = float("nan"), float("inf")
 PROMISED = "name parameters nonzero bytes ratio accuracy precision recall f1 hit_rate ndcg gap overlap latency_ms speedup".split()
@@ -88,6 +88,22 @@ def test_numbers_keep_three_digits_where_they_are_small_and_an_exponent_where_th
     row = Row("x", ratio=1e5, accuracy=100.0, precision=99.5, latency_ms=1.0, speedup=99999.0)
     facts = ["x", "-", "-", "-", "1.0e+05", "1.0e+02", "99.5000", *["-"] * 6, "1.00", "99999.00"]
     assert to_text([row]).split("\n")[2].split() == facts
+
+
+def test_rows_of_sizes_have_columns_of_their_own():
+    """What was not measured of any row is no column of the table; in JSON and CSV it is there, and missing."""
+    rows = [SizeRow("original", 900, 1.0, "-", 0.5, 0.25, NAN, NAN, 0.0, 0.0, 0.0),
+            SizeRow("small", np.int64(450), 2.0, "texts", 0.5, 0.125, NAN, NAN, -0.125, -0.25, 0.0625)]  # fmt: skip
+    assert list(SIZE_KEYS) == "name bytes ratio outside hit_rate ndcg seen_hit_rate seen_ndcg difference low high".split()
+    first, second = json.loads(to_json(rows), parse_constant=pytest.fail)
+    assert list(second) == list(SIZE_KEYS) and list(second.values()) == [
+        "small", 450, 2.0, "texts", 0.5, 0.125, None, None, -0.125, -0.25, 0.0625,
+    ]  # fmt: skip
+    assert to_csv(rows).splitlines()[2] == "small,450,2.0,texts,0.5,0.125,,,-0.125,-0.25,0.0625"
+    *head, original, small = to_text(rows, k=5).split("\n")
+    assert "kept out" in head[0] and "@5" in head[1] and "seen" not in head[0]
+    assert small.split() == ["small", "450", "2.00", "texts", "0.5000", "0.1250", "-0.1250", "-0.2500", "+0.0625"]
+    assert original.split()[-3:] == ["+0.0000"] * 3
 
 
 def test_a_long_name_gives_way_to_the_numbers():

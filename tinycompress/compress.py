@@ -66,7 +66,7 @@ def add_command(commands: Any) -> None:
     c.add_argument("--runs", type=_at_least(1), default=30, help="timed runs of each model, after 3 for warming up")
     c.add_argument("-k", type=_at_least(1), default=10, help="cut of hit rate, NDCG and overlap")
     c.add_argument("--smallest", action="store_true", help="look for the smallest file that still ranks as the original does")
-    c.add_argument("--within", type=_positive, default=0.005, help="with --smallest: how much less hit rate and NDCG it may have")
+    c.add_argument("--within", type=_fraction, default=0.005, help="of hit rate and NDCG that --smallest may lose in validation")
     c.set_defaults(run=_compress)
 
 
@@ -86,7 +86,6 @@ def _compress(a: argparse.Namespace) -> int:
     schedule = Schedule(a.epochs, batch_size=a.batch, lr=a.lr)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(a.save or scratch)
-        folder.mkdir(parents=True, exist_ok=True)
         rows: list[Row] | list[SizeRow]
         if a.smallest:
             rows = _smallest(a, problem, split, schedule, folder, clock)
@@ -108,6 +107,7 @@ def _several(a: argparse.Namespace, problem: Problem, schedule: Schedule, rng: A
         a.tune_epochs,
     )  # fmt: skip
     rows: list[Row] = []
+    folder.mkdir(parents=True, exist_ok=True)
     original = folder / "original.tcz"
     for name, model in comparison.make_models(problem, sizes, schedule, rng, _progress):
         path = folder / f"{name.replace(' + ', '-')}.tcz"
@@ -141,7 +141,7 @@ def _smallest(
     print(f"{problem.name}: {len(problem.test.relevance):,} test lists; a new process loaded the file and scored them")
     print(f"\nchosen on the validation lists, within {a.within:g} of the original: {describe(found.best)}. Tried there:")
     print(report.to_text(found.trials, a.k))
-    print("\nwhat each part bought, on the validation lists (times smaller: the file's bytes to those of all parts)")
+    print("\nwhat each part bought, on the validation lists (times smaller: all parts' file than the one without this part)")
     print(report.to_text(found.parts, a.k))
     print(f"seconds: {clock.total():.1f}")
     return found.rows

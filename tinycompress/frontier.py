@@ -17,16 +17,21 @@ from numpy.typing import NDArray
 
 from tinycompress import metrics
 from tinycompress.bags import Bag
+from tinycompress.baselines import baseline_scores
+from tinycompress.evaluation import best_possible
 from tinycompress.problems import Problem
 from tinycompress.report import SizeRow
+from tinycompress.splits import Split
 
 Array = NDArray[np.floating]
+Ranking = tuple[int | None, str, Sequence[Array]]  # bytes, what is kept beside them, test scores (N, L) of each seed
 
 
 def outside(problem: Problem) -> str:
-    """Return what must be kept beside the file for the model to rank.
+    """Return what must be kept beside the file for the model to rank: histories, texts, or nothing but the ids.
 
     Shapes      takes none
+    Convention  histories are the interactions themselves, and mostly take more bytes than the file; texts belong to the catalogue
     Source      this package
 
     >>> from tinycompress.shop import make_shop
@@ -50,21 +55,55 @@ def quality(scores: Array, relevance: Array, k: int = 10) -> tuple[float, float]
     return float(metrics.hit_rate(scores, relevance, k)), float(metrics.ndcg(scores, relevance, k))
 
 
-def size_rows(
-    found: Mapping[str, tuple[int | None, str, Sequence[Array]]], problem: Problem, seen: NDArray[np.bool_], k: int = 10
-) -> list[SizeRow]:
+def references(problem: Problem, split: Split | None, k: int = 10) -> dict[str, Ranking]:
+    """Return what stands beside the files without being one: rankings that need no training, or the best possible one.
+
+    Shapes      takes none
+    Convention  `split` gives the baselines what they learn from, train and validation; without one the true probabilities are
+                ranked by, where the problem knows them
+    Source      baselines, evaluation.best_possible
+
+    >>> from tinycompress.shop import make_shop
+    >>> from tinycompress.problems import shop_problem
+    >>> list(references(shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000)), None))
+    ['best possible']
+    """
+    if split is None:
+        return {} if problem.truth is None else {"best possible": (None, "", [best_possible(problem, k).scores])}
+    scores = baseline_scores(problem.test, split.train, split.valid)
+    return {name: (None, "counts" if name == "most popular" else "histories", [s]) for name, s in scores.items()}
+
+
+def seen_lists(problem: Problem, split: Split | None) -> NDArray[np.bool_] | None:
+    """Return for each test list whether its positive item was met by anyone in training or validation; without a split, None.
+
+    Shapes      -> (N,)
+    Source      this package
+
+    >>> from tinycompress.shop import make_shop
+    >>> from tinycompress.problems import shop_problem
+    >>> seen_lists(shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000)), None) is None
+    True
+    """
+    if split is None:
+        return None
+    return np.isin(split.test.items, np.concatenate([split.train.items, split.valid.items]))
+
+
+def size_rows(found: Mapping[str, Ranking], problem: Problem, seen: NDArray[np.bool_] | None, k: int = 10) -> list[SizeRow]:
     """Return one row for each way of ranking: {name: (bytes, kept outside, test scores of each seed)}, the original first.
 
-    Shapes      scores (N, L) each; seen (N,): whether the list's positive was met in training
-    Convention  quality is the mean over seeds; differences are taken list by list, then averaged over seeds, and the interval is
-                that of resampling lists. Ratios are of bytes to the first row's
+    Shapes      scores (N, L) each; seen (N,): whether the list's positive was met in training, or None if that is not known
+    Convention  quality is the mean over seeds; differences are of the mean over seeds, list by list, and the interval is that of
+                resampling lists: it says nothing of how far another seed would be. Ratios are the first row's bytes to these.
+                Quality on the lists seen is missing if there are none
     Source      metrics.paired_bootstrap
 
     >>> from tinycompress.shop import make_shop
     >>> from tinycompress.problems import shop_problem
     >>> problem = shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000))
     >>> best = [problem.test.relevance]
-    >>> rows = size_rows({"original": (900, "", best), "half": (450, "", best)}, problem, np.ones(8, bool))
+    >>> rows = size_rows({"original": (900, "", best), "half": (450, "", best)}, problem, None)
     >>> rows[1].ratio, rows[1].ndcg, rows[1].difference
     (2.0, 1.0, 0.0)
     """
@@ -77,7 +116,9 @@ def size_rows(
     rows = []
     for name, (size, kept, scores) in found.items():
         hit_rate, ndcg = np.mean([quality(s, relevance, k) for s in scores], axis=0).tolist()
-        seen_rate, seen_ndcg = np.mean([quality(s[seen], relevance[seen], k) for s in scores], axis=0).tolist()
+        seen_rate, seen_ndcg = None, None
+        if seen is not None and seen.any():
+            seen_rate, seen_ndcg = np.mean([quality(s[seen], relevance[seen], k) for s in scores], axis=0).tolist()
         apart = metrics.paired_bootstrap(np.random.default_rng(0), of_lists(scores) - of_lists(first[2]))
         ratio = first[0] / size if size and first[0] else None
         rows.append(SizeRow(name, size, ratio, kept, hit_rate, ndcg, seen_rate, seen_ndcg, apart.mean, apart.low, apart.high))
@@ -85,7 +126,7 @@ def size_rows(
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the places of the points that no other beats: none is as small and better, or as good and smaller.
+    """Return the places of the points that no other beats: none is as small or smaller and better, or as good and smaller.
 
     Shapes      (bytes, quality) of N points -> places, by rising bytes
     Convention  of equal points the first

@@ -1,11 +1,11 @@
-"""Recipes for the smallest file: a model with fewer and simpler numbers, each of them a code that the loss chose.
+"""Recipes for the smallest file: a model with fewer and simpler numbers, its tables codes that the loss chose.
 
 Two students. "same" is the model itself: its first layer folded into the tables and turned out of them again with the columns in
-order of energy (factorization.narrow), rows of a history that few ever met sharing one. "product" is u . i by least squares
+order of energy (factorization.narrow); rows that stand in few histories share one. "product" is u . i by least squares
 (alternating), turned to its balanced basis. Then tables are coded one after the other (coded_tables), and what is left is fitted
 anew around each that is coded: the errors of the first are data to the second. Layers are small beside tables: six bits, no more.
 
-Letters     H (V, D, D) how much a change of each row costs, r decay
+Letters     H (V, D, D) how much a change of each row costs
 Not here: which recipe is best (smallest), the formulas (factorization, alternating, coded_tables). Read next: search.
 """
 
@@ -33,7 +33,7 @@ from tinycompress.row_curvature import floored, table_curvature
 from tinycompress.training import View, fit, supervised
 
 Array = NDArray[Any]
-_LOOK_UPS = 1 << 21  # of one table, by as many training rows as that allows: H is read off these
+_LOOK_UPS = 1 << 21  # of one table, if bags are as long as they are on average: H is read off that many training rows
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.student not in ("same", "product") or self.columns < 1 or not 0 < self.price < float("inf"):
             raise ValueError(
-                f"student {self.student!r}, {self.columns} columns, price {self.price}: use 'same' or 'product', 1 or more, above 0"
+                f"student {self.student!r}, {self.columns} columns, price {self.price}; use 'same' or 'product', from 1, above 0"
+            )
+        if self.below < 0 or not 0 <= self.weight_decay < float("inf") or not 2 <= self.layer_bits <= 8:
+            raise ValueError(
+                f"below {self.below}, weight_decay {self.weight_decay}, layer_bits {self.layer_bits}; use from 0, from 0, 2 to 8"
             )
 
 
@@ -61,8 +65,9 @@ def make_small(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Ge
     """Return the small model: codes and levels for tables, codes of a few bits for layers, half floats for biases.
 
     Shapes      takes none
-    Convention  whole: learn from the validation rows too; not, if they are to choose. H is read off as many training rows as
-                make some two million look-ups
+    Convention  whole: learn from the validation rows too; not, if they are to choose. H is read off two million training rows
+                at the most, fewer where bags are long. "product" does not look at the model: it learns from the rows alone
+    Bound       a file holds the model bit for bit: what is written and loaded has the same params
     Raises      ValueError if the student is "product" and the problem is not users and items by their ids
     Source      this package
 
@@ -107,8 +112,8 @@ def _product(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Gene
 def _same(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generator, whole: bool) -> Model:
     rows = (problem.whole if whole else problem.examples)(rng).rows
     count = len(next(iter(rows.values())))
-    longest = max(len(f.values.codes) / len(f.values) if isinstance(f.values, Bag) else 1.0 for f in problem.fields)
-    some = rng.permutation(count)[: int(_LOOK_UPS / longest)]
+    each = max(len(f.values.codes) / len(f.values) if isinstance(f.values, Bag) else 1.0 for f in problem.fields)
+    some = rng.permutation(count)[: int(_LOOK_UPS / each)]
     inputs = batch_inputs(problem.fields, {entity: r[some] for entity, r in rows.items()})
     uses = [np.bincount(x.codes if isinstance(x, Bag) else x, minlength=f.size) for x, f in zip(inputs, problem.fields)]
     params, shape = model.params, model.architecture
@@ -127,11 +132,13 @@ def _same(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generat
     def code(f: int, params: Params) -> Params:
         name, field = f"table{f}", problem.fields[f]
         owns = field.entity == "user" and not isinstance(field.values, Bag) and problem.outputs == 1
-        h = table_curvature(params, inputs, shape, f, shift_free=owns) * (count / len(some))  # of all rows, seen by some
-        first = np.unique(places[f], return_index=True)[1]  # one row for each place; shared rows are summed in H
-        summed = np.zeros((len(first), *h.shape[1:]))
+        h = table_curvature(params, inputs, shape, f, shift_free=owns)
+        if owns and not _definite(floored(h)):  # all logits of every user move alike: what is left of H is rounding
+            h = table_curvature(params, inputs, shape, f)
+        h *= count / len(some)  # of all rows, seen by some
+        rows, summed = _by_place(params[name], uses[f], places[f]), np.zeros((places[f].max() + 1, *h.shape[1:]))
         np.add.at(summed, places[f], h)
-        coded[name] = _coded(params[name][first], summed, recipe)
+        coded[name] = _coded(rows, summed, recipe)
         return {**params, name: decode(coded[name]).astype(np.float32)[places[f]]}
 
     def fitted(params: Params, free: list[str], lr: float) -> Params:
@@ -189,9 +196,27 @@ def only(free: list[str]) -> View:
     return View(lambda params: params, lambda grads, params: {name: g for name, g in grads.items() if name in free})
 
 
+def _by_place(rows: Array, uses: Array, places: Array) -> Array:
+    """One row for each place: the only one there, or where rows share a place, and were fitted apart, their mean by use."""
+    first, count = np.unique(places, return_index=True, return_counts=True)[1:]
+    found = rows[first]
+    for place in np.flatnonzero(count > 1):
+        there = places == place
+        found[place] = np.average(rows[there], axis=0, weights=uses[there] + 1e-3)  # never used at all: the plain mean
+    return found
+
+
 def _coded(t: Array, h: Array, recipe: Recipe) -> ColumnCodebooks:
     h = floored(h)
     return code_table(t, h if recipe.by_loss else np.einsum("vii->vi", h), recipe.price)
+
+
+def _definite(h: Array) -> bool:
+    try:
+        np.linalg.cholesky(h)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _tensors(name: str, book: ColumnCodebooks, places: Array | None = None) -> Tensors:

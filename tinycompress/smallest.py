@@ -56,9 +56,10 @@ def families(problem: Problem, model: Model) -> dict[str, list[Recipe]]:
     """Return the recipes that are tried, by the kind of model they give, each list from gentle to harsh.
 
     Shapes      takes none
-    Convention  "same": the model with as many columns as it had, or with a quarter of them. Where tables hold histories: with 24
-                at the most, and rows of a single use share one. Where users and items are ids: "retrained", three quarters of the
-                columns of a model trained anew with weight decay, and "product", u . i with 12 or 16 columns
+    Convention  "same": the model with as many columns as it had; "quarter": with a quarter of them. Where all fields are
+                histories, "same" alone, with 24 columns at the most, and rows in fewer than two histories share one. Where the
+                fields are the ids of users and items, "same" and: "retrained", three quarters of the columns of a model trained
+                anew with weight decay; "product 16" and "product 12", u . i with so many columns
     Source      this package
 
     >>> from tinycompress.shop import make_shop
@@ -69,8 +70,9 @@ def families(problem: Problem, model: Model) -> dict[str, list[Recipe]]:
     >>> {name: len(recipes) for name, recipes in found.items()}
     {'same': 9, 'quarter': 9}
     """
-    history = all(isinstance(f.values, Bag) for f in problem.fields)
-    ids = [f.entity for f in problem.fields] == ["user", "item"] and not history and problem.outputs == 1
+    bags = [isinstance(f.values, Bag) for f in problem.fields]
+    history = all(bags)
+    ids = [f.entity for f in problem.fields] == ["user", "item"] and not any(bags) and problem.outputs == 1
     most = max(model.architecture.columns)
 
     def of(student: str, columns: int, **more: Any) -> list[Recipe]:
@@ -102,9 +104,10 @@ def search(
     Shapes      takes none
     Convention  starts: the original as "same", and where there is one the model of the family "retrained"; a family without
                 a start begins from the original. They must not have seen the validation rows. In each family the harshest
-                price that passes is found by halving, as if quality fell with the price all the way; every trial starts from
-                the same random numbers
-    Raises      ValueError if no recipe passes: allow more, or train the original longer
+                price that passes is found by halving, n prices in ceil(log2(n + 1)) trials at the most, as if quality fell with
+                the price all the way; every trial starts from the same random numbers. The trials' file, trial.tcz in the
+                folder, is written over each time
+    Raises      ValueError if no recipe passes, with the NDCG that was asked for and the nearest found
     Source      this package
 
     >>> import tempfile
@@ -140,7 +143,10 @@ def search(
                 high = middle
     if not passed:
         near = max(trials, key=lambda t: t.ndcg)
-        raise ValueError(f"no recipe stays within {within} of NDCG {ndcg:.4f}; the nearest has {near.ndcg:.4f}: allow more")
+        raise ValueError(
+            f"no recipe stays within {within:g} of hit rate {hit_rate:.4f} and NDCG {ndcg:.4f}; the nearest has "
+            f"{near.hit_rate:.4f} and {near.ndcg:.4f}: allow more"
+        )
     return min(passed, key=lambda t: t.bytes), trials
 
 
@@ -192,7 +198,7 @@ def without_each(recipe: Recipe) -> dict[str, Recipe]:
 
 
 def scores_of_file(path: str, scored: Scored) -> Array:
-    """Return the scores that the model of a file gives to lists: called in a process that knows nothing but the file.
+    """Return the scores that the model of a file gives to lists: for a process that knows no more than these two.
 
     Shapes      -> (N, L)
     Raises      ValueError if the file is damaged
@@ -214,16 +220,18 @@ def scores_of_file(path: str, scored: Scored) -> Array:
 
 
 def scores_in_a_new_process(path: Path, problem: Problem) -> Array:
-    """Return the scores that a new Python process, given only the file, gives to the test lists.
+    """Return the scores that a new Python process, given the file, the fields and the test lists, gives to these.
 
     Shapes      -> (N, L)
+    Raises      ValueError if the file is damaged; RuntimeError if the process cannot start: a script that calls this must do so
+                under `if __name__ == "__main__"`, because the new process imports the script
     Source      multiprocessing's spawn: nothing of this process's memory is there
 
     >>> scores_in_a_new_process.__annotations__["path"]     # run by tests/test_smallest.py: a doctest has no main module
     'Path'
     """
-    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor  # not a Pool, which would start a process that fails again and again
+    from multiprocessing import get_context
 
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        scores: Array = pool.apply(scores_of_file, (str(path), Scored(problem.fields, problem.test)))
-    return scores
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(scores_of_file, str(path), Scored(problem.fields, problem.test)).result()

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tinycompress.baselines import baseline_scores
 from tinycompress.comparison import save_model
-from tinycompress.evaluation import best_possible, list_scores
-from tinycompress.frontier import outside, size_rows
+from tinycompress.evaluation import list_scores
+from tinycompress.frontier import Ranking, outside, references, seen_lists, size_rows
 from tinycompress.problems import Problem
 from tinycompress.recipes import Model, Progress, Schedule, train_twice
 from tinycompress.recommender import Architecture
@@ -55,7 +55,8 @@ def find_smallest(
     Shapes      takes none
     Convention  the original is written as float32 and as deflated float32; ratios are to the first. `split` gives the baselines
                 what they learn from, train and validation, and says which positives were seen; without one (the shop, whose true
-                probabilities are known) the best possible ranking stands there instead
+                probabilities are known) the best possible ranking stands there instead. The folder is made if need be, once a
+                recipe has passed, and holds three files: original, original_deflated, smallest (.tcz)
     Raises      ValueError as smallest.search
     Source      this package
 
@@ -76,8 +77,11 @@ def find_smallest(
         decayed = dataclasses.replace(schedule, weight_decay=DECAY)
         anew = train_twice(problem, architecture, decayed, rng, progress=progress("retrained"))
         starts["retrained"], ends["retrained"] = anew
-    best, trials = search(problem, starts, within, seed, folder, k)
+    with tempfile.TemporaryDirectory() as scratch:
+        best, trials = search(problem, starts, within, seed, Path(scratch), k)
+        parts = what_each_part_bought(best, starts.get(best.family, judged), problem, Path(scratch), seed, k)
 
+    folder.mkdir(parents=True, exist_ok=True)
     final = make_small(best.recipe, ends.get(best.family, original), problem, np.random.default_rng(seed))
     path = folder / "smallest.tcz"
     save_model(path, final, codec="smallest", name=best.family, seed=seed)
@@ -85,21 +89,12 @@ def find_smallest(
     deflated = save_model(folder / "original_deflated.tcz", original, name="original", seed=seed)
     theirs = list_scores(original.params, original.architecture, problem, problem.test)
     beside = outside(problem)
-    found: dict[str, tuple[int | None, str, list[np.ndarray]]] = {
+    found: dict[str, Ranking] = {
         "original": (plain, beside, [theirs]),
         "original, deflated": (deflated, beside, [theirs]),
         "smallest": (os.path.getsize(path), beside, [scores_in_a_new_process(path, problem)]),
     }
-    seen = np.ones(len(problem.test.relevance), bool)
-    if split is not None:
-        learned = np.concatenate([split.train.items, split.valid.items])
-        seen = np.isin(split.test.items, learned)
-        for name, scores in baseline_scores(problem.test, split.train, split.valid).items():
-            found[name] = (None, "counts" if name == "most popular" else "histories", [scores])
-    elif problem.truth is not None:
-        found["best possible"] = (None, "", [best_possible(problem, k).scores])
-    rows = size_rows(found, problem, seen, k)
-    parts = what_each_part_bought(best, starts.get(best.family, judged), problem, folder, seed, k)
+    rows = size_rows(found | references(problem, split, k), problem, seen_lists(problem, split), k)
     return Outcome(rows, [_row(describe(t), t, plain) for t in trials], parts, best)
 
 
@@ -110,7 +105,8 @@ def what_each_part_bought(
 
     Shapes      takes none
     Convention  the price of a bit stays: a part left out shows in bytes where codes get longer, in quality where they get worse.
-                Ratios are of each file's bytes to the whole recipe's: how many times larger
+                Ratios are of each file's bytes to the whole recipe's: how many times smaller this is with the part. The trials'
+                file, part.tcz in the folder, is written over each time
     Source      this package
 
     >>> import tempfile
