@@ -24,11 +24,23 @@ def test_every_block_is_of_a_kind_that_is_run_here():
     assert commands == ["$ pip install . && tinycompress compress", "$ pip install '.[test]' && pytest"]
 
 
-def test_the_museum_is_quoted_from_its_example():
-    """tests/test_examples.py runs the example against its docstring; here the README's rows are found in that docstring."""
-    quoted = next(text for kind, text in BLOCKS if kind == "" and text.startswith("mistake ")).splitlines()
-    shown = [line.strip() for line in (ROOT / "examples" / "mistakes.py").read_text(encoding="utf-8").splitlines()]
-    assert len(quoted) >= 7 and all(line.strip() in shown for line in quoted)
+def test_every_question_has_a_function_and_a_lesson_that_exist():
+    """One row a question: its last cell names a module or a function, then lessons in examples/."""
+    import importlib
+
+    import tinycompress
+
+    rows = [line.split("|")[1:-1] for line in README.splitlines() if line.startswith("|") and "?" in line.split("|")[1]]
+    assert len(rows) >= 9
+    found = {}
+    for name in tinycompress.READING_ORDER:
+        module = importlib.import_module(f"tinycompress.{name}")
+        found |= {name: module} | {n: v for n, v in vars(module).items() if callable(v)}
+    for question, answer, where in rows:
+        names = re.findall(r"`([^`]+)`", where)
+        assert len(answer.split()) >= 8 and [n for n in names if n.endswith(".py")], question
+        for name in names:
+            assert (ROOT / "examples" / name).is_file() if name.endswith(".py") else name in found, (question, name)
 
 
 def test_ci_runs_the_readmes_own_commands():

@@ -181,16 +181,16 @@ def test_the_second_side_of_a_product_answers_to_the_first_as_coded(problems, mo
     real = small_models.code_table
     monkeypatch.setattr(small_models, "code_table", lambda t, h, price: (given.append((t, h)), real(t, h, price))[1])
     x = met(problems["ids"], np.random.default_rng(4))
-    users, items = small_models.alternate(x, 5, np.random.default_rng(0))
+    users, items = small_models.alternate(x, 5, np.random.default_rng(0), small_models.UNMET, small_models.DECAY)
     decoded = []
     for refitted in (True, False):
         decoded.append(made(problems, models, "ids", Recipe("product", 5, 0.05, refitted=refitted)).params["table1"].astype(float))
     (_, _), (user_rows, user_h), (_, _), (plain_rows, plain_h) = given
-    best = small_models.row_quadratics(x, decoded[0], 0.02, 0.02).best
-    assert (user_rows == best).all() and not (plain_rows == small_models.row_quadratics(x, decoded[1], 0.02, 0.02).best).any()
+    best = small_models.row_quadratics(x, decoded[0], small_models.UNMET, small_models.DECAY).best
+    assert (user_rows == best).all() and not (plain_rows == small_models.row_quadratics(x, decoded[1], small_models.UNMET, small_models.DECAY).best).any()
     for h, seen in ((user_h, decoded[0]), (plain_h, decoded[1])):  # dense arithmetic: weights 1 + a where met, a elsewhere
-        weight = 0.02 + x.toarray()
-        plain = np.einsum("ui,ia,ib->uab", weight, seen, seen) + 0.02 * weight.sum(axis=1)[:, None, None] * np.eye(5)
+        weight = small_models.UNMET + x.toarray()
+        plain = np.einsum("ui,ia,ib->uab", weight, seen, seen) + small_models.DECAY * weight.sum(axis=1)[:, None, None] * np.eye(5)
         s, m = weight @ seen, weight.sum(axis=1)
         least = plain - s[:, :, None] * s[:, None] / m[:, None, None]
         wanted = small_models.floored(least)

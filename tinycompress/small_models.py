@@ -33,6 +33,7 @@ from tinycompress.row_curvature import floored, table_curvature
 from tinycompress.training import View, fit, supervised
 
 Array = NDArray[Any]
+UNMET, DECAY = 0.02, 0.03  # of the product student, as in alternating; chosen on the validation items of a gift shop
 _LOOK_UPS = 1 << 21  # of one table, if bags are as long as they are on average: H is read off that many training rows
 
 
@@ -88,13 +89,13 @@ def make_small(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Ge
 
 def _product(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generator, whole: bool) -> Model:
     x = met(problem, rng, whole)
-    users, items = alternate(x, recipe.columns, rng)
+    users, items = alternate(x, recipe.columns, rng, UNMET, DECAY)
     shape = Architecture(x.shape, (recipe.columns,) * 2, (), join="product")
     params = {"table0": users, "table1": items, "w0": np.ones((recipe.columns, 1)), "b0": np.zeros(1)}
     if recipe.turned:
         params, shape = balance(params, shape)
         users, items = params["table0"], params["table1"]
-    turned, unmet, decay = csr_array(x.T), 0.02, 0.02  # those of alternate
+    turned, unmet, decay = csr_array(x.T), UNMET, DECAY
     wanted = row_quadratics(turned, users, unmet, decay)
     coded_items = _coded(wanted.best if recipe.refitted else items, wanted.h, recipe)
     seen = decode(coded_items).astype(np.float64)

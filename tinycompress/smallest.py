@@ -30,7 +30,7 @@ from tinycompress.recipes import Model
 from tinycompress.small_models import Recipe, make_small
 
 Array = NDArray[np.floating]
-PRICES = (0.006, 0.012, 0.02, 0.03, 0.045, 0.07, 0.1, 0.2, 0.4)  # of a bit, from gentle to harsh
+PRICES = (0.006, 0.012, 0.02, 0.028, 0.04, 0.07, 0.1, 0.2, 0.4)  # of a bit, from gentle to harsh
 DECAY = 2e-5  # of the weights of a model trained anew
 
 
@@ -59,7 +59,7 @@ def families(problem: Problem, model: Model) -> dict[str, list[Recipe]]:
     Convention  "same": the model with as many columns as it had; "quarter": with a quarter of them. Where all fields are
                 histories, "same" alone, with 24 columns at the most, and rows in fewer than two histories share one. Where the
                 fields are the ids of users and items, "same" and: "retrained", three quarters of the columns of a model trained
-                anew with weight decay; "product 16" and "product 12", u . i with so many columns
+                anew with weight decay; "product 16" and "product 14", u . i with so many columns
     Source      this package
 
     >>> from tinycompress.shop import make_shop
@@ -86,7 +86,7 @@ def families(problem: Problem, model: Model) -> dict[str, list[Recipe]]:
         "same": of("same", most),
         "retrained": of("same", 3 * most // 4, weight_decay=DECAY),
         "product 16": of("product", 16),
-        "product 12": of("product", 12),
+        "product 14": of("product", 14),
     }
 
 
