@@ -59,6 +59,13 @@ def test_beyond_the_limit_one_float32_product_is_wrong():
     assert int(integer_matmul(a, a.T)[0, 0]) == exact
 
 
+def test_beyond_the_limit_one_float64_product_is_wrong():
+    """2^23 products of -2^15 by -2^15 are 2^53, after which float64 skips the odd numbers; and one product of 1 by 1."""
+    a = np.full((1, 2**23 + 1), -(2**15), np.int16)
+    a[0, -1] = 1
+    assert integer_matmul(a, a.T, overflow="wrap").tolist() == [[1]]
+
+
 @pytest.mark.parametrize("K", [0, 1, 300, 5000])
 @pytest.mark.parametrize("a_type, b_type", [(np.int16, np.int8), (np.uint8, np.uint16), (np.int16, np.int16)])
 def test_sixteen_bits(a_type, b_type, K):
@@ -80,6 +87,7 @@ def test_zero_points_per_row_and_column():
     z_a, z_b = rng.integers(0, 256, 3), rng.integers(-128, 128, 5)
     want = (a.astype(int) - z_a[:, None]) @ (b.astype(int) - z_b)
     assert np.array_equal(integer_matmul(a, b, z_a, z_b), want)
+    assert np.array_equal(integer_matmul(a, b, [0, 7, 0]), (a.astype(int) - [[0], [7], [0]]) @ b.astype(int))
     batch = np.stack([a, a[::-1]])
     assert np.array_equal(integer_matmul(batch, b, 7, z_b)[1], integer_matmul(a[::-1], b, 7, z_b))
     each = integer_matmul(batch, b, np.stack([z_a, z_b[:3]]), z_b)
@@ -112,6 +120,7 @@ def test_sums_that_int32_cannot_hold():
     # each sum of (2) fits, their difference does not; and |-128| is no int8
     raised = integer_matmul(a, np.full((40_000, 1), 127, np.int8), b_zero=np.int8([-128]), overflow="saturate")
     assert raised.tolist() == [[2**31 - 1]]
+    assert integer_matmul(np.full((1, 40_000), 127, np.int8), a.T, np.int8([-128]), 0, "saturate").tolist() == [[2**31 - 1]]
 
 
 def test_shapes_strides_and_what_is_left_alone():
@@ -139,7 +148,9 @@ def test_shapes_strides_and_what_is_left_alone():
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (([[1.0]], [[1]]), "float64"),
+        (([[1.0]], [[1]]), "^a is float64"),
+        (([[1]], [[1.0]]), "^b is float64"),
+        ((1, [[1]]), r"a has shape \(\)"),
         (([[True]], [[1]]), "bool"),
         (([[2**17]], [[1]]), "131072"),
         (([[-1, 2**15]], [[1], [1]]), "32768"),
@@ -258,6 +269,26 @@ def test_fixed_point_sums_are_their_formulas():
         assert shared[k] == min(max(oracle.half_up(Fraction(value, 2**shift)) + 3, -128), 127)
 
 
+def test_sums_of_vector_kernels_are_their_formulas():
+    """Two whole blocks of 64 and two entries left over, which torch rounds otherwise."""
+    rng, fl = np.random.default_rng(5), oracle.to_float
+    a, b = codes(rng, np.uint8, 130), codes(rng, np.uint8, 130)
+    grids = [Grid(np.float32(s), z, 0, 255) for s, z in ((0.13, 7), (0.07, 201), (0.19, 128))]
+    s_a, s_b, s_y = (Fraction(float(g.scale)) for g in grids)
+    fused = quantized_add(a, grids[0], b, *grids[1:], "onnxruntime.QLinearAdd")
+    torch = quantized_add(a, grids[0], b, *grids[1:], "torch.quantized.add")
+    r_a, r_b = fl(s_a / s_y), fl(s_b / s_y)
+    constant = fl(128 - fl(r_a * 7 + fl(r_b * 201)))
+    for k, (p, r) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+        assert fused[k] == min(max(oracle.half_even(fl(p * r_a + fl(r * r_b + constant))), 0), 255)
+        if k < 128:
+            v = fl(fl(fl(p * s_a - fl(s_a * 7)) + fl(r * s_b - fl(s_b * 201))) * fl(1 / s_y))
+            q = oracle.half_even(v) + 128
+        else:
+            q = oracle.half_even(fl(fl(fl(fl((p - 7) * s_a) + fl((r - 201) * s_b)) * fl(1 / s_y)) + 128))
+        assert torch[k] == min(max(q, 0), 255)
+
+
 def test_sums_broadcast_and_refuse_floats():
     assert quantized_add(np.uint8([[1], [2]]), one(1), np.uint8([3, 4]), one(1), one(1)).tolist() == [[4, 5], [5, 6]]
     with pytest.raises(ValueError, match="integers"):
@@ -295,6 +326,18 @@ def test_one_tie_changes_the_output_of_dynamic_quantization():
     assert dynamic_quantize(x, "fbgemm.linear_dynamic")[0].tolist() == [[0, 128, 255]]
     assert dynamic_quantize(x, "onnxruntime.DynamicQuantizeMatMul")[0].tolist() == [[0, 127, 255]]
     assert abs(float(torch[1] - ort[1])) > 0.01
+
+
+def test_a_dynamic_output_may_meet_one_scale_after_the_other():
+    x, w = np.float32([[-1.0, 0.5, 2.0]]), np.int8([[10, 100], [20, -100], [-30, 50]])
+    grid = Grid(np.float32([0.3, 0.7]), np.zeros(2, int), -128, 127, 1)
+    rule, fl = DynamicLinear(output="one_by_one"), oracle.to_float
+    y = dynamic_linear(x, w, grid, np.float32([0.1, -0.2]), rule)
+    q, x_grid = dynamic_quantize(x, rule)
+    for o in (0, 1):
+        acc = sum((int(q[0, k]) - int(x_grid.zero_point)) * int(w[k, o]) for k in range(3))
+        s_x, s_w = (fl(1 / fl(1 / Fraction(float(s)))) for s in (x_grid.scale, grid.scale[o]))
+        assert float(y[0, o]) == fl(fl(fl(acc * s_x) * s_w) + Fraction(float(np.float32([0.1, -0.2][o]))))
 
 
 def test_reduced_ranges_are_followed_or_ignored():
@@ -430,3 +473,9 @@ def test_a_product_needs_little_more_than_its_operands_in_float32():
     tracemalloc.stop()
     floats, sums = 4 * (a.size + b.size), 4 * 2000 * 256
     assert peak <= floats + 3 * sums + 2**20
+
+
+@pytest.mark.parametrize("zeros", [{"a_zero": 0.5}, {"b_zero": [1, 2.25]}, {"a_zero": float("nan")}])
+def test_a_zero_point_that_is_no_code_is_refused(zeros):
+    with pytest.raises(ValueError, match="a zero point is a code"):
+        integer_matmul(np.int8([[1, 2]]), np.int8([[1, 2], [3, 4]]), **zeros)

@@ -156,6 +156,11 @@ def test_a_malformed_archive(tmp_path, name):
     assert says in said_about(path, lambda: prepared.read_npz(path))
 
 
+def test_a_path_through_a_file_is_no_path(tmp_path):
+    (tmp_path / "file").write_text("user,item\n1,2\n")
+    assert "cannot be read" in said_about(tmp_path / "file" / "in", lambda: read(tmp_path / "file" / "in"))
+
+
 def test_archives_that_are_none(tmp_path):
     assert "no such file" in said_about(tmp_path / "none", lambda: prepared.read_npz(tmp_path / "none"))
     path = tmp_path / "tiny.npz"

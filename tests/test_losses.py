@@ -94,6 +94,7 @@ def test_rows_of_the_gradient_sum_to_zero_and_doubling_the_batch_keeps_the_mean(
         (lambda: losses.bce(np.zeros(2), np.zeros(2), "batchmean"), "reduction is 'batchmean'"),
         (lambda: losses.cross_entropy(np.zeros((1, 2)), np.array([2])), "the classes are 0 to 1"),
         (lambda: losses.cross_entropy(np.zeros((2, 2)), np.array([-1, 1])), "the classes are 0 to 1"),
+        (lambda: losses.cross_entropy(np.zeros((2, 2)), np.array([0, 2])), "the classes are 0 to 1"),
         (lambda: losses.cross_entropy(np.zeros(2), np.array([0, 1])), "they need"),
         (lambda: losses.cross_entropy_backward(np.zeros((2, 2)), np.array([-1, 1])), "the classes are 0 to 1"),
         (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1, -1]])), "negative"),

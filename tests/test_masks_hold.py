@@ -165,3 +165,20 @@ def test_refusals():
         with pytest.raises(ValueError):
             call()
     assert not is_held({"w": np.array([np.nan])}, {"w": np.array([False])})
+
+
+def test_rows_held_together_learn_as_one():
+    """`tied` against the dense chain rule: d held = P^T d seen, P (V, V') with a 1 where a row has its place."""
+    from tinycompress.masking import only, tied
+    from tinycompress.ops import RowGradient
+
+    rng = np.random.default_rng(0)
+    places = np.array([0, 2, 1, 2, 2])
+    held, seen = rng.standard_normal((3, 2)), np.eye(3)[places]
+    view = tied({"table0": places})
+    assert (view.forward({"table0": held, "w0": held})["table0"] == seen @ held).all()
+    used = RowGradient(np.array([1, 2, 4]), rng.integers(-8, 8, (3, 2)) / 4, (5, 2))
+    back = view.backward({"table0": used, "w0": held}, {"table0": held})
+    assert (back["table0"].dense() == seen.T @ used.dense()).all() and back["table0"].shape == (3, 2)
+    assert (np.diff(back["table0"].rows) > 0).all() and back["w0"] is held
+    assert set(only(["w0"]).backward({"w0": 1, "b0": 2}, {})) == {"w0"}

@@ -144,3 +144,7 @@ def test_casts_that_keep_the_low_bits(x, bits):
     assert int(wrap_bits(x, bits)) == (low - 2**bits if low >= 2 ** (bits - 1) else low)
     with pytest.raises(ValueError, match="bits"):
         wrap_bits(x, 9)
+    if abs(x) < 2**31:
+        assert wrap_bits(int(x), bits) == wrap_bits(x, bits)
+    with pytest.raises(ValueError, match="1 to 8"):
+        packed_size(1, 9)

@@ -311,7 +311,8 @@ def test_selection_leaves_little_to_sort(monkeypatch):
     """Whatever the sample says the answer is exact, so only the work shows whether the sample is any good."""
     left, partition = [], np.partition
     monkeypatch.setattr(np, "partition", lambda a, *rest, **more: (left.append(a.size), partition(a, *rest, **more))[1])
-    n, step, m = 2**18, 65, 4033  # every 65th of 2^18
+    n, step = 2**18 + 1000, 65  # the cube root is 64.08: every 65th
+    m = -(-n // step)
     rng = np.random.default_rng(0)
     columns = rng.random(n) + 10 * (np.arange(n) % 2)  # an even step would see one of two columns only
     for a in (rng.random(n), columns):
@@ -491,7 +492,7 @@ def test_neuron_mask_prunes_whole_units(w, s):
 
 def test_neuron_refusals_and_existing_masks():
     for bad in (lambda: neuron_mask([1.0, 2.0], 0.5), lambda: neuron_mask(np.ones((2, 2)), 0.5, axis=2)):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="units need an axis"):
             bad()
     w = np.arange(1.0, 9.0).reshape(2, 4)
     first = neuron_mask(w, 0.25)
@@ -501,7 +502,11 @@ def test_neuron_refusals_and_existing_masks():
     scattered[0, 3] = False  # a unit that lost one weight is not a pruned unit
     assert neuron_mask(w, 0.5, mask=scattered).any(axis=0).tolist() == [False, False, True, True]
     assert np.array_equal(unit_norms(w, axis=-2), unit_norms(w, axis=0))
+    assert [unit_norms(np.zeros((0, 3)), p).tolist() for p in (2, np.inf, -np.inf)] == [[0, 0, 0]] * 3
+    three = np.array([[3, 2, 2.3], [0, 2, 2.3]])  # of these the smallest is the first by L1, and the second of three by L3
+    assert [neuron_mask(three, count=c)[0].tolist() for c in (1, 2)] == [[True, False, True], [False, False, True]]
     cube = np.zeros((2, 3, 4)) + np.arange(4)  # units are the last axis, however many there are
+    assert unit_norms(cube, 1).tolist() == [0, 6, 12, 18]
     assert neuron_mask(cube, 0.25)[1, 1].tolist() == [False, True, True, True]
 
 

@@ -177,7 +177,9 @@ def test_an_axis_is_as_many_tensors(axis, name, monkeypatch):
 def test_groups_are_a_reshape():
     x = np.random.default_rng(0).normal(0, 1, (3, 8)).astype(np.float32)
     scale = np.abs(x).reshape(3, 2, 4).max(axis=2, keepdims=True) / np.float32(7)  # (rows, groups, 1)
-    q = quantize(x.reshape(3, 2, 4), Grid(scale, np.zeros(scale.shape, int), -7, 7)).reshape(3, 8)
+    grid = Grid(scale, np.zeros(scale.shape, int), -7, 7)
+    q = quantize(x.reshape(3, 2, 4), grid).reshape(3, 8)
+    assert np.array_equal(quantize(np.stack([x, x]).reshape(2, 3, 2, 4), grid)[1].reshape(3, 8), q)  # one grid for all of a batch
     for r in range(3):
         for g in range(2):
             part = slice(4 * g, 4 * g + 4)
@@ -250,6 +252,22 @@ def test_a_vector_cast_meets_what_was_held_below_two_to_the_31():
     assert quantize(x, Grid(1.0, -5, -128, 127), rule).tolist() == [127, 127, 127, 127, 127, 2]  # -2^31 - 5 wraps
 
 
+def test_one_number_beyond_int32_is_enough_to_wrap_and_moves_no_other():
+    rule = Elementwise(saturation="int32_first")
+    for x, z, q in (([3e9, -100], 0, [-128, -100]), ([-3e9, 7], -5, [127, 2]), ([3e9, 7], -5, [127, 2])):
+        assert quantize(np.float32(x), Grid(1.0, z, -128, 127), rule).tolist() == q
+
+
+def test_a_float64_quotient_decides_ties_that_float32_makes():
+    s, half = np.float32(0.1), np.arange(200) + 0.5
+    x = np.float32(half * float(s))
+    exact, rounded_first = np.rint(x.astype(np.float64) / np.float64(s)), np.rint(x / s)
+    assert (exact != rounded_first).any()
+    grid = Grid(s, 0, 0, 255)
+    assert np.array_equal(quantize(x, grid, Elementwise(scaling="divide_float64")), exact)
+    assert np.array_equal(quantize(x, grid, Elementwise(scaling="divide")), rounded_first)
+
+
 def test_int64_holds_up_to_two_to_the_63():
     x = np.float32([2.0**62, 9.2e18, 2.0**63, -(2.0**63), -9.3e18])
     y = fake_quantize(x, Grid(1.0, 0, -128, 127), Elementwise(saturation="int64_first"))
@@ -320,6 +338,8 @@ def test_masks_at_their_edges(mask, passed):
     assert (dx != 0).tolist() == passed
     shifted = fake_quantize_backward(np.ones_like(x), x, Grid(1.0, 8, 0, 15), Elementwise(mask=mask))
     assert mask == "amax" or (shifted != 0).tolist() == passed
+    halved = fake_quantize_backward(np.ones_like(x), x / 2, Grid(0.5, 0, -8, 7), Elementwise(mask=mask))
+    assert (halved != 0).tolist() == passed
     for clamp in ("before_rounding", "input", "none"):  # clipping first must not hide what was clipped
         dx = fake_quantize_backward(np.ones_like(x), x, Grid(1.0, 0, -8, 7), Elementwise(mask=mask, clamp=clamp))
         assert (dx != 0).tolist() == passed
@@ -330,6 +350,8 @@ def test_a_scale_of_zero_is_what_the_arithmetic_says_where_a_grid_allows_it():
     assert quantize(np.float32([0, 1, -1]), grid, "onnxruntime.QuantizeLinear").tolist() == [0, 255, 0]
     with pytest.raises(ValueError, match="NaN"):
         quantize(np.float32([0]), grid)
+    # a range without width, clipped first: every x becomes its one value
+    assert quantize(np.float32([0, 1, -1]), grid, Elementwise(clamp="input")).tolist() == [5, 5, 5]
 
 
 def test_a_negative_scale_is_legal_where_a_grid_allows_it():

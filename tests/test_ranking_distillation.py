@@ -215,3 +215,11 @@ def test_no_users_and_nothing_interesting():
         assert [d.shape for d in relaxed_ranking_loss_backward(s, u)] == [s.shape, u.shape]
     with pytest.raises(ValueError, match="users"):
         relaxed_ranking_loss(np.zeros((2, 1)), np.zeros((1, 1)))
+
+
+def test_lists_without_padding_need_no_mask():
+    rng = np.random.default_rng(0)
+    z_s, z_t = rng.standard_normal((2, 3, 4))
+    every = np.ones(z_s.shape, bool)
+    assert ranking_kd_loss(z_s, z_t, 2.0) == ranking_kd_loss(z_s, z_t, 2.0, mask=every)
+    assert np.array_equal(ranking_kd_loss_backward(z_s, z_t, 2.0), ranking_kd_loss_backward(z_s, z_t, 2.0, mask=every))

@@ -21,7 +21,7 @@ from tinycompress.fixed_point import (
     saturating_rounding_doubling_high_mul,
     saturating_rounding_mul_with_shift,
 )  # fmt: skip
-from tinycompress.requantization import combine_scales, reciprocal_twice, requantize
+from tinycompress.requantization import code_dtype, combine_scales, reciprocal_twice, requantize
 
 INT32 = st.one_of(
     st.sampled_from([-(2**31), 2**31 - 1, 0, 1, -1, 3, -3, 2**24 + 1, -(2**24) - 1]), st.integers(-(2**31), 2**31 - 1)
@@ -241,6 +241,16 @@ def test_multipliers_that_do_not_exist():
         rounding_shift(1, 63)
     with pytest.raises(ValueError, match="int32"):
         rounding_divide_by_pot(2**31, 1)
+
+
+def test_fbgemm_multipliers_that_round_up_to_the_next_power_of_two():
+    below = float(np.nextafter(np.float32(1), np.float32(0)))  # 1 - 2^-24, and 8 bits hold 7
+    assert choose_requantization_multiplier(below, 8) == choose_requantization_multiplier(1.0, 8) == (64, 30)
+
+
+def test_codes_that_no_dtype_holds_are_refused():
+    with pytest.raises(ValueError, match="at most 63 bits"):
+        code_dtype(-1, 2**63)
 
 
 @given(st.floats(2.0**-20, 2.0**20, width=32), st.floats(2.0**-20, 2.0**20, width=32), st.floats(2.0**-20, 2.0**20, width=32))

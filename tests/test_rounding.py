@@ -61,6 +61,7 @@ def test_in_place_and_read_only(name):
     frozen = x.copy()
     frozen.flags.writeable = False
     np.testing.assert_array_equal(ROUNDINGS[name](frozen), expected)
+    np.testing.assert_array_equal(ROUNDINGS[name](x.tolist()), expected)
     assert ROUNDINGS[name](x, out=x) is x
     np.testing.assert_array_equal(x, expected)
 
@@ -162,6 +163,8 @@ def test_hold_keeps_the_ends_exact():
     for qmin, qmax in ((0, 2**32 - 1), (-(2**25) - 1, 0), (-1, 2**24 + 1)):
         assert hold(np.float32([-1e30, 1e30]), qmin, qmax).tolist() == [qmin, qmax]  # float32 rounds one of each pair
     assert hold(np.float64([1e300]), 0, 2**53).tolist() == [2**53]
+    at_most = hold(np.float32([1e30]), 0, 2**23)
+    assert at_most.tolist() == [2**23] and at_most.dtype == np.float32  # which counts so far
 
 
 def test_a_cast_nan_has_the_low_bits_of_the_smallest_int32():

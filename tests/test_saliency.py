@@ -225,6 +225,11 @@ def test_fisher_numbers_of_the_paper_example():
     assert np.round(remove_one(w, inverse, 0), 6).tolist() == [0, -0.279365]
 
 
+def test_a_curvature_per_weight_is_taken_as_it_is():
+    w, curvature = np.random.default_rng(0).standard_normal((2, 5, 3))
+    assert np.array_equal(obd_scores(w, curvature), 0.5 * curvature * w**2)
+
+
 def test_wanda_and_obd_rank_alike():
     w, x, h = layer(5, inputs=10, outputs=4)
     by_norm = keep_largest(wanda_scores(w, x), 0.5, axis=0)

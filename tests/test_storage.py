@@ -370,6 +370,23 @@ def test_load_refuses_what_is_no_file(tmp_path):
             storage.load(tmp_path / name)
 
 
+def test_sizes_refuse_a_file_that_holds_no_model(tmp_path):
+    container.write_sections(tmp_path / "other", {"tensors": [{"name": 3}]}, [b""])
+    with pytest.raises(ValueError, match="is no model"):
+        storage.sizes(tmp_path / "other")
+
+
+def test_what_is_no_codec_dtype_or_header_is_refused(tmp_path):
+    for call in (lambda: streams.shrink(b"", "gzip"), lambda: streams.swell(b"", "gzip", 0)):
+        with pytest.raises(ValueError, match="no codec is named 'gzip'"):
+            call()
+    with pytest.raises(ValueError, match="complex128 cannot be stored"):
+        streams.to_stream(np.zeros(1, complex))
+    with pytest.raises(ValueError, match="not JSON"):
+        container.write_sections(tmp_path / "m", {"a": 1j}, [])
+    assert listing(tmp_path) == []
+
+
 def test_names_that_others_call():
     assert storage.pack is packing.pack and storage.unpack is packing.unpack
     assert sparse.gap_decode is not None

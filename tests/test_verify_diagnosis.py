@@ -1,6 +1,7 @@
 """The diagnosis names what it can prove: tinycompress is the default, wrong implementations are named or honestly not
 explained."""
 
+import functools
 import json
 import time
 
@@ -18,6 +19,7 @@ from tinycompress.verify.own import OWN
 HONEST = ("not-explained", "unstable")
 
 
+@functools.cache  # the tests below ask about the same implementations
 def look(function, operation):
     return diagnose({operation: function}, [operation], isolate=False)[operation]
 

@@ -42,7 +42,7 @@ Fewer weights: pruning:
   patterns                n of m: the same number kept in every group
   schedules               how much at which step: one cubic
   pruning                 score -> mask -> apply
-  masking                 masks that hold through training: views, buffers
+  masking                 masks that hold through training: views, buffers; what is held still, rows held together
   retraining              prune and train in turns: rounds, rewinding, dense-sparse-dense; sensitivity of each layer
   structured              whole units, columns, blocks, rows; taking them away for real
   saliency                better scores than magnitude: Taylor, OBD, Wanda, Fisher

@@ -46,7 +46,7 @@ def integer_matmul(
     Convention  overflow: what becomes of a sum that int32 cannot hold: "raise", "wrap" (modulo 2^32, as hardware sums),
                 "saturate". Only the final sum counts: an accumulator that wraps on the way ends at the same number
     Limits      float32 products for 8 bits, float64 for 16; the table of the module says how many terms at a time
-    Raises      ValueError if codes are not integers or need more than 16 bits, shapes do not fit, or a sum overflows
+    Raises      ValueError if codes or zero points are not integers, codes need more than 16 bits, shapes do not fit, or a sum overflows
     Source      (2): Jacob et al. 2018, "Quantization and Training of Neural Networks ...", section 2.3
 
     >>> integer_matmul([[1, 2], [255, 255]], [[127, -128], [127, -128]], a_zero=12).tolist()
@@ -54,6 +54,9 @@ def integer_matmul(
     """
     _check_overflow(overflow)
     a, b = _codes(a, "a"), _codes(b, "b")
+    for name, zero in (("a_zero", a_zero), ("b_zero", b_zero)):
+        if np.any(np.asarray(zero) != np.trunc(zero)):
+            raise ValueError(f"{name} is {np.asarray(zero).ravel()[:4]}; a zero point is a code, a whole number: round it")
     a_zero, b_zero = np.asarray(a_zero, np.int64), np.asarray(b_zero, np.int64)
     if a.ndim < 1 or b.ndim != 2 or a.shape[-1] != b.shape[0]:
         raise ValueError(f"a has shape {a.shape} and b {b.shape}; they must be (..., K) and (K, N) with one K")

@@ -1,4 +1,4 @@
-"""Masks that hold while training goes on.
+"""Masks that hold while training goes on, and its like: parameters held still, rows held together.
 
 A pruned weight is a zero that the optimizer does not know about. Three things move it again: its gradient, weight decay (not
 from 0, but from the hidden value behind a mask), and momentum, which keeps pushing for many steps after the gradient has
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from tinycompress.counting import Mask, as_mask
 from tinycompress.ops import RowGradient
 from tinycompress.pruning import apply_masks
+from tinycompress.recommender import Gradients, Params
 from tinycompress.training import View
 
 Array = NDArray[Any]
@@ -127,3 +128,45 @@ def _masked(g: Array | RowGradient, mask: Mask) -> Array | RowGradient:
         kept = as_mask(mask, g.shape)[g.rows]
         return replace(g, values=np.where(kept, g.values, g.values.dtype.type(0)))
     return np.where(as_mask(mask, g.shape), g, g.dtype.type(0))
+
+
+def tied(places: Mapping[str, Array]) -> View:
+    """Return the view in which rows of a table that share a place are one: they are looked up there, and learn together.
+
+    Equation    seen[v] = held[places[v]];  d held[p] = sum of d seen[v] over the rows v with places[v] = p
+    Shapes      {name: (V,)}; held (V', D) -> seen (V, D)
+    Source      the chain rule
+
+    >>> view = tied({"table0": np.array([0, 1, 1])})
+    >>> view.forward({"table0": np.array([[5.0], [7.0]])})["table0"].ravel().tolist()
+    [5.0, 7.0, 7.0]
+    >>> used = RowGradient(np.array([1, 2]), np.array([[1.0], [2.0]]), (3, 1))
+    >>> back = view.backward({"table0": used}, {"table0": np.array([[5.0], [7.0]])})["table0"]
+    >>> back.rows.tolist(), back.values.tolist()
+    ([1], [[3.0]])
+    """
+
+    def backward(grads: Gradients, params: Params) -> Gradients:
+        held: Gradients = dict(grads)
+        for name, place in places.items():
+            g = grads.get(name)
+            if isinstance(g, RowGradient):
+                rows, where = np.unique(place[g.rows], return_inverse=True)
+                values = np.zeros((len(rows), g.values.shape[1]), g.values.dtype)
+                np.add.at(values, where.reshape(-1), g.values)
+                held[name] = RowGradient(rows, values, params[name].shape)
+        return held
+
+    return View(lambda params: {**params, **{name: params[name][place] for name, place in places.items()}}, backward)
+
+
+def only(free: list[str]) -> View:
+    """Return the view under which only these parameters learn.
+
+    Shapes      takes none
+    Source      this package
+
+    >>> only(["w0"]).backward({"w0": 1, "b0": 2}, {})
+    {'w0': 1}
+    """
+    return View(lambda params: params, lambda grads, params: {name: g for name, g in grads.items() if name in free})

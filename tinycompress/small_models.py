@@ -24,13 +24,14 @@ from tinycompress.coded_tables import code_table
 from tinycompress.column_codebooks import ColumnCodebooks, decode
 from tinycompress.factorization import balance, narrow, shared_rows
 from tinycompress.fields import batch_inputs
+from tinycompress.masking import only, tied
 from tinycompress.optimizers import adam
 from tinycompress.problems import Problem
 from tinycompress.quantization import Quantized, quantize, symmetric_grid
 from tinycompress.recipes import Model, Tensors
 from tinycompress.recommender import Architecture, Params
 from tinycompress.row_curvature import floored, table_curvature
-from tinycompress.training import View, fit, supervised
+from tinycompress.training import compose, fit, supervised
 
 Array = NDArray[Any]
 UNMET, DECAY = 0.02, 0.03  # of the product student, as in alternating; chosen on the validation items of a gift shop
@@ -126,6 +127,7 @@ def _same(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generat
             histories = np.bincount(field.values.codes, minlength=field.size)
             small, places[f] = shared_rows(params[f"table{f}"], histories, recipe.below)
             params[f"table{f}"] = small[places[f]]
+    first = [np.unique(p, return_index=True)[1] for p in places]  # a row for each place
     objective, batches = supervised(shape, problem.loss), problem.batches(1024, whole)
     coded: dict[str, ColumnCodebooks] = {}
     layers = [name for name in params if not name.startswith("table")]
@@ -137,15 +139,18 @@ def _same(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generat
         if owns and not _definite(floored(h)):  # all logits of every user move alike: what is left of H is rounding
             h = table_curvature(params, inputs, shape, f)
         h *= count / len(some)  # of all rows, seen by some
-        rows, summed = _by_place(params[name], uses[f], places[f]), np.zeros((places[f].max() + 1, *h.shape[1:]))
+        summed = np.zeros((len(first[f]), *h.shape[1:]))
         np.add.at(summed, places[f], h)
-        coded[name] = _coded(rows, summed, recipe)
+        coded[name] = _coded(params[name][first[f]], summed, recipe)
         return {**params, name: decode(coded[name]).astype(np.float32)[places[f]]}
 
     def fitted(params: Params, free: list[str], lr: float) -> Params:
         if not recipe.refitted:
             return params
-        return fit(params, batches, objective, adam(lr, weight_decay=recipe.weight_decay), 1, rng, view=only(free)).params
+        held = {**params, **{f"table{f}": params[f"table{f}"][rows] for f, rows in enumerate(first)}}
+        view = compose(tied({f"table{f}": p for f, p in enumerate(places)}), only(free))
+        found = fit(held, batches, objective, adam(lr, weight_decay=recipe.weight_decay), 1, rng, view=view)
+        return view.forward(found.params)
 
     order = sorted(range(len(uses)), key=lambda f: problem.fields[f].entity == "user")  # whose tables bear most, last
     for f in order[:-1]:
@@ -183,28 +188,6 @@ def met(problem: Problem, rng: np.random.Generator, whole: bool = True) -> csr_a
     x = csr_array((np.ones(len(user)), (user, item)), (fields[0].size, fields[1].size))
     x.data[:] = 1.0  # a pair that stands twice was met once
     return x
-
-
-def only(free: list[str]) -> View:
-    """Return the view under which only these parameters learn.
-
-    Shapes      takes none
-    Source      this package
-
-    >>> only(["w0"]).backward({"w0": 1, "b0": 2}, {})
-    {'w0': 1}
-    """
-    return View(lambda params: params, lambda grads, params: {name: g for name, g in grads.items() if name in free})
-
-
-def _by_place(rows: Array, uses: Array, places: Array) -> Array:
-    """One row for each place: the only one there, or where rows share a place, and were fitted apart, their mean by use."""
-    first, count = np.unique(places, return_index=True, return_counts=True)[1:]
-    found = rows[first]
-    for place in np.flatnonzero(count > 1):
-        there = places == place
-        found[place] = np.average(rows[there], axis=0, weights=uses[there] + 1e-3)  # never used at all: the plain mean
-    return found
 
 
 def _coded(t: Array, h: Array, recipe: Recipe) -> ColumnCodebooks:
