@@ -46,7 +46,7 @@ def integer_matmul(
     Convention  overflow: what becomes of a sum that int32 cannot hold: "raise", "wrap" (modulo 2^32, as hardware sums),
                 "saturate". Only the final sum counts: an accumulator that wraps on the way ends at the same number
     Limits      float32 products for 8 bits, float64 for 16; the table of the module says how many terms at a time
-    Raises      ValueError if codes or zero points are not integers, codes need more than 16 bits, shapes do not fit, or a sum overflows
+    Raises      ValueError if codes or zero points are not integers, codes exceed 16 bits, shapes differ, or a sum overflows
     Source      (2): Jacob et al. 2018, "Quantization and Training of Neural Networks ...", section 2.3
 
     >>> integer_matmul([[1, 2], [255, 255]], [[127, -128], [127, -128]], a_zero=12).tolist()
