@@ -277,3 +277,14 @@ def test_refusals():
     ):
         with pytest.raises(ValueError, match=words):
             call()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.float32])
+def test_any_dtype_of_ones_scores_alike(dtype):
+    """In int8 a sum of 200 ones wraps; a pair stored twice is no longer a one."""
+    x = (np.random.default_rng(0).random((300, 6)) < 0.8).astype(np.float64)
+    for score in (most_popular, item_neighbours, ease):
+        assert (score(csr_matrix(x.astype(dtype))) == score(csr_matrix(x))).all()
+    twice = csr_matrix((np.ones(2), ([0, 0], [1, 1])), (1, 2))
+    with pytest.raises(ValueError, match="X holds 2"):
+        ease(twice)

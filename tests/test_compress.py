@@ -239,7 +239,7 @@ def test_the_smallest_file(clicks, tmp_path, capsys, history):
     table = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
     assert list(table[0]) == SIZE_KEYS and [row["bytes"] for row in table] == [str(row["bytes"] or "") for row in rows]
     meta = storage.load(files[2])[1]
-    assert meta["seed"] == 0 and meta["name"] in ("same", "retrained", "product 16", "product 12")
+    assert meta["seed"] == 0 and meta["name"] in ("same", "retrained", "product 16", "product 14")
     shown = next(line for line in out.splitlines() if line.startswith("smallest "))
     assert shown.split()[1:3] == [f"{rows[2]['bytes']:,}", f"{rows[2]['ratio']:.2f}"] and "NDCG@5" in out.splitlines()[1]
     for words in ("60 test lists; a new process loaded", "within 1 of the original", "what each part bought", "all parts", "seconds: "):

@@ -302,3 +302,12 @@ def test_bags_are_bags(problems):
     """What the fixtures promise: histories in one, ids in the other, words in the shop."""
     kinds = {name: [isinstance(f.values, Bag) for f in p.fields] for name, p in problems.items()}
     assert kinds["ids"] == [False, False] and kinds["history"] == [True, True] and len(set(kinds["shop"])) == 2
+
+
+def test_a_single_rare_row_moves_last_and_is_found_there():
+    """`shared_rows` puts the rare row at the end also where it is alone: the places are then a permutation, and the file says so."""
+    places = np.array([0, 3, 1, 2])
+    book = small_models.ColumnCodebooks((np.arange(4.0),), np.array([[0], [2], [3], [1]]), 1)
+    tensors = small_models._tensors("table0", book, places)
+    decoded = Model({**tensors, "b0": np.zeros(1, np.float32)}, None).params["table0"]
+    assert decoded.ravel().tolist() == book.levels[0][book.codes.ravel()][places].tolist() == [0.0, 1.0, 2.0, 3.0]

@@ -221,7 +221,8 @@ def test_the_job_learns_and_chooses_before_it_judges(problems, split, tmp_path, 
     plain, decayed = (a[2] for name, a, _ in order if name == "train_twice")
     assert plain.weight_decay == 0 < decayed.weight_decay == smallest.DECAY
     makes = [k.get("whole", True) for name, _, k in order if name == "make_small"]
-    assert makes.count(True) == 1 and makes[-1] and len(makes) == 2 + len(without_each(found.best.recipe))
+    assert makes.count(True) == 1 and makes[-1] and len(makes) == len(found.parts) > 1 + len(without_each(found.best.recipe))
+    assert found.trials[0].name == "original" and found.trials[0].ratio == 1
     rng = np.random.default_rng(5)
     judged, original = train_twice(problem, shape, Schedule(2, patience=1), rng)
     starts = next(a[1] for name, a, _ in order if name == "search")

@@ -75,7 +75,7 @@ def item_neighbours(x: csr_matrix, neighbours: int | None = None, block: int = 1
     >>> item_neighbours(csr_matrix([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])).tolist()
     [[0.5, 0.5], [0.0, 0.5], [0.0, 0.5], [0.0, 0.5]]
     """
-    _check(x)
+    x = _checked(x)
     if neighbours is not None and neighbours < 1:
         raise ValueError(f"neighbours is {neighbours}; give 1 or more, or None for all")
     length = np.sqrt(np.maximum(most_popular(x), 1))
@@ -110,7 +110,7 @@ def ease_weights(x: csr_matrix, strength: float = 500.0) -> Array:
     >>> ease_weights(csr_matrix([[1.0, 1.0], [1.0, 0.0]]), strength=1.0).round(12).tolist()
     [[0.0, 0.333333333333], [0.5, 0.0]]
     """
-    _check(x, strength)
+    x = _checked(x, strength)
     p = _inverse(x.T @ x, strength)
     weights = -p / np.diag(p)  # (1)
     np.fill_diagonal(weights, 0)
@@ -137,7 +137,7 @@ def ease(x: csr_matrix, strength: float = 500.0) -> Array:
     """
     if x.shape[1] <= x.shape[0]:
         return np.asarray(x @ ease_weights(x, strength))
-    _check(x, strength)
+    x = _checked(x, strength)
     hx = (x.T @ _inverse(x @ x.T, strength)).T  # H is symmetric
     p = (1 - np.asarray(x.multiply(hx).sum(axis=0)).ravel()) / strength
     return np.asarray(x.toarray() - hx / p)  # (2)
@@ -176,9 +176,15 @@ def _inverse(gram: csr_matrix, strength: float) -> Array:
     return np.asarray(np.linalg.inv(a))
 
 
-def _check(x: csr_matrix, strength: float = 1.0) -> None:
+def _checked(x: csr_matrix, strength: float = 1.0) -> csr_matrix:
+    """X in float64, where products cannot overflow, each pair once."""
+    from scipy.sparse import csr_matrix
+
+    x = csr_matrix(x, dtype=np.float64, copy=True)
+    x.sum_duplicates()
     values = np.asarray(x.data)
     if not np.isin(values, (0, 1)).all():
         raise ValueError(f"X holds {values[~np.isin(values, (0, 1))][0]}; give 1 where user and item met, and 0")
     if not 0 < strength < np.inf:
         raise ValueError(f"strength is {strength}; give a positive number, some hundreds for thousands of users")
+    return x

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed))
     except (ValueError, OSError) as error:
         first_line = " ".join(str(error).split())
-        print(f"tinycompress: {first_line}", file=sys.stderr)
+        clear = "\r\033[K" if sys.stderr.isatty() else ""  # the line of progress, if one was drawn
+        print(f"{clear}tinycompress: {first_line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tinycompress: interrupted", file=sys.stderr)

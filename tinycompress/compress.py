@@ -39,7 +39,7 @@ def add_command(commands: Any) -> None:
         "compress",
         help="train a recommender, prune, quantize and distil it, and judge each",
         description="Train a recommender on FILE, or on a synthetic shop; make it smaller in several ways; write each to a file, "
-        "read it back, judge and time it; print one table.",
+        "read it back, judge and time it; print one table. Or, with --smallest, look for the smallest file.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
@@ -65,7 +65,7 @@ def add_command(commands: Any) -> None:
     c.add_argument("--lr", type=_positive, default=2e-3, help="learning rate of Adam")
     c.add_argument("--runs", type=_at_least(1), default=30, help="timed runs of each model, after 3 for warming up")
     c.add_argument("-k", type=_at_least(1), default=10, help="cut of hit rate, NDCG and overlap")
-    c.add_argument("--smallest", action="store_true", help="look for the smallest file that still ranks as the original does")
+    c.add_argument("--smallest", action="store_true", help="instead: the smallest file, of a set, that ranks as the original")
     c.add_argument("--within", type=_fraction, default=0.005, help="of hit rate and NDCG that --smallest may lose in validation")
     c.set_defaults(run=_compress)
 
@@ -141,7 +141,7 @@ def _smallest(
     print(f"{problem.name}: {len(problem.test.relevance):,} test lists; a new process loaded the file and scored them")
     print(f"\nchosen on the validation lists, within {a.within:g} of the original: {describe(found.best)}. Tried there:")
     print(report.to_text(found.trials, a.k))
-    print("\nwhat each part bought, on the validation lists (times smaller: all parts' file than the one without this part)")
+    print("\nwhat each part bought: the same recipe without it, on the validation lists")
     print(report.to_text(found.parts, a.k))
     print(f"seconds: {clock.total():.1f}")
     return found.rows
@@ -185,9 +185,10 @@ class _Clock:
         self.laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
-        self.last = now
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)  # the line that _progress drew
+        last, self.last = self.last, time.perf_counter()
+        self.laps[name] = self.laps.get(name, 0.0) + self.last - last
 
     def total(self) -> float:
         return time.perf_counter() - self.start

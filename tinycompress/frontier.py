@@ -129,14 +129,15 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     """Return the places of the points that no other beats: none is as small or smaller and better, or as good and smaller.
 
     Shapes      (bytes, quality) of N points -> places, by rising bytes
-    Convention  of equal points the first
+    Convention  of equal points the first; a point that is not a number is on no front
     Source      textbook
 
     >>> pareto([(900, 0.5), (100, 0.4), (200, 0.3), (100, 0.2), (500, 0.5)])
     [1, 4]
     """
     front: list[int] = []
-    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1], i)):
+    known = [i for i, point in enumerate(points) if not np.isnan(point).any()]
+    for place in sorted(known, key=lambda i: (points[i][0], -points[i][1], i)):
         if not front or points[place][1] > points[front[-1]][1]:
             front.append(place)
     return front

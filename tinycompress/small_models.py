@@ -43,7 +43,7 @@ class Recipe:
     """What is done to a model, part by part; each part can be left out."""
 
     student: str  # "same" or "product"
-    columns: int  # kept of each table
+    columns: int  # kept of each table; not heeded where they are not turned
     price: float  # of a bit, in units of the summed loss
     below: int = 0  # rows that stand in fewer histories than this share one
     turned: bool = True  # columns in order of energy, before they are coded
@@ -207,7 +207,7 @@ def _tensors(name: str, book: ColumnCodebooks, places: Array | None = None) -> T
     longest = max(map(len, book.levels))
     levels = np.stack([np.pad(c, (0, longest - len(c)), mode="edge") for c in book.levels])
     tensors: dict[str, Any] = {f"{name}.codes": book.codes, f"{name}.levels": levels}
-    if places is not None and len(book.codes) < len(places):
+    if places is not None and not np.array_equal(places, np.arange(len(places))):  # one lone rare row moves last, too
         tensors[f"{name}.kept"] = places < len(book.codes) - 1
     return tensors
 

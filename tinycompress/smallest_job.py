@@ -20,7 +20,7 @@ import numpy as np
 
 from tinycompress.comparison import save_model
 from tinycompress.evaluation import list_scores
-from tinycompress.frontier import Ranking, outside, references, seen_lists, size_rows
+from tinycompress.frontier import Ranking, outside, quality, references, seen_lists, size_rows
 from tinycompress.problems import Problem
 from tinycompress.recipes import Model, Progress, Schedule, train_twice
 from tinycompress.recommender import Architecture
@@ -95,7 +95,9 @@ def find_smallest(
         "smallest": (os.path.getsize(path), beside, [scores_in_a_new_process(path, problem)]),
     }
     rows = size_rows(found | references(problem, split, k), problem, seen_lists(problem, split), k)
-    return Outcome(rows, [_row(describe(t), t, plain) for t in trials], parts, best)
+    before = quality(list_scores(judged.params, judged.architecture, problem, problem.valid), problem.valid.relevance, k)
+    first = SizeRow("original", plain, 1.0, "", *before)
+    return Outcome(rows, [first, *(_row(describe(t), t, plain) for t in trials)], parts, best)
 
 
 def what_each_part_bought(
@@ -105,8 +107,8 @@ def what_each_part_bought(
 
     Shapes      takes none
     Convention  the price of a bit stays: a part left out shows in bytes where codes get longer, in quality where they get worse.
-                Ratios are of each file's bytes to the whole recipe's: how many times smaller this is with the part. The trials'
-                file, part.tcz in the folder, is written over each time
+                Ratios are to the original as float32. Columns that come as they are all come, so that fewer of them is a part of
+                its own. The trials' file, part.tcz in the folder, is written over each time
     Source      this package
 
     >>> import tempfile
@@ -129,11 +131,14 @@ def what_each_part_bought(
         "all parts": tried(best.family, best.recipe, small, problem, lists, path, k),
         "deflated, no range coder": tried(best.family, best.recipe, small, problem, lists, path, k, codec="zlib"),
     }
-    for name, recipe in without_each(best.recipe).items():
+    left_out = without_each(best.recipe)
+    if best.recipe.student == "same" and best.recipe.turned and best.recipe.columns < (most := max(start.architecture.columns)):
+        left_out = {"all columns, turned": dataclasses.replace(best.recipe, columns=most), **left_out}
+    for name, recipe in left_out.items():
         other = make_small(recipe, start, problem, np.random.default_rng(seed), whole=False)
         made[name] = tried(best.family, recipe, other, problem, lists, path, k)
-    whole = made["all parts"].bytes
-    return [dataclasses.replace(_row(name, t, None), ratio=t.bytes / whole) for name, t in made.items()]
+    plain = save_model(path, start, codec="none", name="original", seed=seed)
+    return [_row(name, t, plain) for name, t in made.items()]
 
 
 def describe(trial: Trial) -> str:
@@ -150,6 +155,5 @@ def describe(trial: Trial) -> str:
     return f"{trial.family}{columns}, a bit at {trial.recipe.price:g}"
 
 
-def _row(name: str, trial: Trial, original: int | None) -> SizeRow:
-    ratio = original / trial.bytes if original else None
-    return SizeRow(name, trial.bytes, ratio, "", trial.hit_rate, trial.ndcg)
+def _row(name: str, trial: Trial, original: int) -> SizeRow:
+    return SizeRow(name, trial.bytes, original / trial.bytes, "", trial.hit_rate, trial.ndcg)
