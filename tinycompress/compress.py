@@ -3,7 +3,7 @@
 Modules are imported when the command runs, so that `--help` answers at once. Progress goes to standard error, and only where
 someone is watching.
 
-Not here: what it calls (comparison, smallest_job). Read next: cli.
+Not here: what it calls (comparison, smallest_job). Read next: verify.
 """
 
 from __future__ import annotations

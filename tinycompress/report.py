@@ -3,7 +3,7 @@
 A fact that is not known is missing, in every format: "-" in the table, null in JSON, an empty field in CSV. NaN and
 infinities are missing too, because JSON has no word for them. Files are written whole or not at all.
 
-Not here: where the numbers come from (metrics, cost, recipes). Read next: cli.
+Not here: where the numbers come from (metrics, cost, recipes). Read next: baselines.
 """
 from __future__ import annotations
 

@@ -27,4 +27,4 @@ def test_what_each_part_bought(tmp_path):
     got = rows(printed[start : start + len(expected)])
     assert [name for name, _ in got] == [name for name, _ in expected]
     for (_, a), (_, b) in zip(expected, got):
-        assert abs(a[0] - b[0]) <= 0.05 * a[0] and abs(a[1] - b[1]) <= 0.1 and abs(a[3] - b[3]) <= 0.01, done.stdout
+        assert abs(a[0] - b[0]) <= 0.05 * a[0] and abs(a[1] - b[1]) <= 0.05 * a[1] and abs(a[3] - b[3]) <= 0.01, done.stdout
