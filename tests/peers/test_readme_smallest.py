@@ -16,7 +16,8 @@ def rows(lines):
 
 def test_what_each_part_bought(tmp_path):
     """Bytes within 5 %, quality within .01: other BLAS builds sum in another order, and training carries that on."""
-    shown = next(t for t in re.findall(r"^```\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.M | re.S) if "all parts" in t)
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    shown = next(block for block in blocks if "all parts" in block)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tinycompress", "compress", "--smallest"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
