@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from running import ROOT
@@ -50,11 +49,9 @@ def run_hidden(path):
         return run(path, folder, hidden), os.listdir(folder)
 
 
-def begin(paths):
-    """Start these lessons one after the other, in the background."""
-    worker = ThreadPoolExecutor(max_workers=1)
+def begin(paths, worker):
+    """Start these lessons in the background, by an executor."""
     BEGUN.update({path: worker.submit(run_hidden, path) for path in paths})
-    worker.shutdown(wait=False)
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
