@@ -88,8 +88,8 @@ def alternate(
     Equation    in turn: U <- best of row_quadratics(X, I), I <- best of row_quadratics(X^T, U)
     Shapes      x (N, M) sparse of zeros and ones -> users (N, D), items (M, D), float64
     Bound       squared_loss never rises: each half step is the exact minimum over its table (up to rounding)
-    Convention  items start at random with length about 0.1. The defaults were chosen on validation items of a gift shop; what is
-                scored near 1 was met, so 1/2 is the natural threshold. A row that met nothing is 0
+    Convention  items start at random with length about 0.1. The defaults suit one gift shop's purchases: choose them anew for
+                other data. What is scored near 1 was met, so 1/2 is the natural threshold. A row that met nothing is 0
     Raises      ValueError as row_quadratics, or if columns or rounds is below 1
     Source      Hu, Koren, Volinsky 2008
 

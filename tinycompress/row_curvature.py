@@ -75,7 +75,21 @@ def table_curvature(
                 if shift_free:
                     m += np.bincount(rows, k_row, v)
                     s += np.stack([np.bincount(rows, k_row * j_a, v) for j_a in j_row.T], axis=1)
-        return h - s[:, :, None] * s[:, None, :] / np.where(m > 0, m, 1)[:, None, None] if shift_free else h  # (2)
+        return without_shift(h, s, m) if shift_free else h
+
+
+def without_shift(h: Array, s: Array, m: Array) -> Array:
+    """Return H with the direction left out in which all logits of a row move alike: its minimum over a free shift.
+
+    Equation    (2)
+    Shapes      h (V, D, D), s (V, D), m (V,) -> (V, D, D)
+    Convention  a row without examples, m = 0, keeps its H
+    Source      the Schur complement, textbook
+
+    >>> without_shift(np.array([[[2.0, 0.0], [0.0, 3.0]]]), np.array([[2.0, 0.0]]), np.array([2.0])).tolist()
+    [[[0.0, 0.0], [0.0, 3.0]]]
+    """
+    return np.asarray(h - s[:, :, None] * s[:, None, :] / np.where(m > 0, m, 1)[:, None, None])  # (2)
 
 
 def floored(h: Array, share: float = 0.02) -> Array:
