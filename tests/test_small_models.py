@@ -4,27 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
+from toy import kinds, part
 
 from tinycompress import small_models, storage
 from tinycompress.bags import Bag
 from tinycompress.comparison import load_model, save_model
 from tinycompress.evaluation import list_scores
-from tinycompress.interactions import Interactions
-from tinycompress.problems import implicit, shop_problem
 from tinycompress.quantization import Quantized
 from tinycompress.recipes import Model, Schedule, architecture_for, train
 from tinycompress.recommender import init
-from tinycompress.shop import make_shop
 from tinycompress.small_models import Recipe, make_small, met, only
 from tinycompress.splits import Split
 
 USERS, ITEMS = 30, 40
-
-
-def part(pairs):
-    ids = [str(n) for n in range(ITEMS)]
-    users, items = np.array(pairs).T
-    return Interactions(users, items, None, None, ids[:USERS], ids)
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +25,14 @@ def split():
     rng = np.random.default_rng(0)
     pairs = [(u, 2 * i + u % 2) for u in range(USERS) for i in rng.choice(15, 8, replace=False)]
     train = [p for n, p in enumerate(pairs) if n % 8 > 1]
-    return Split(part([*train, (0, 32), (1, 33), (1, 34)]), part(pairs[1::8]), part(pairs[0::8]))
+    parts = [*train, (0, 32), (1, 33), (1, 34)], pairs[1::8], pairs[0::8]
+    return Split(*(part(some, USERS, ITEMS) for some in parts))
 
 
 @pytest.fixture(scope="module")
 def problems(split):
     negatives = np.random.default_rng(1).integers(30, ITEMS, (USERS, 5))
-    of = {
-        history: implicit("x", split, negatives, np.random.default_rng(2), history=history == "history")
-        for history in ("ids", "history")
-    }
-    return of | {"shop": shop_problem(make_shop(np.random.default_rng(0), n_impressions=3_000))}
+    return kinds(split, negatives, 3_000)
 
 
 @pytest.fixture(scope="module")

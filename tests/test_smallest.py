@@ -8,28 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy import kinds, part
 
 from tinycompress import metrics, smallest, smallest_job
 from tinycompress.comparison import load_model, save_model
 from tinycompress.evaluation import best_possible, list_scores
 from tinycompress.fields import history_field, id_field
 from tinycompress.frontier import outside, pareto, quality, references, seen_lists, size_rows
-from tinycompress.interactions import Interactions
-from tinycompress.problems import implicit, shop_problem
 from tinycompress.recipes import Model, Schedule, architecture_for, train, train_twice
 from tinycompress.recommender import Architecture, init
-from tinycompress.shop import make_shop
 from tinycompress.small_models import Recipe, make_small
 from tinycompress.smallest import PRICES, Scored, Trial, families, scores_in_a_new_process, scores_of_file, search, without_each
 from tinycompress.splits import Split
 
 USERS, ITEMS = 20, 30
-
-
-def part(pairs):
-    ids = [str(n) for n in range(ITEMS)]
-    users, items = np.array(pairs).T
-    return Interactions(users, items, None, None, ids[:USERS], ids)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +30,14 @@ def split():
     rng = np.random.default_rng(0)
     pairs = [(u, 2 * i + u % 2) for u in range(USERS) for i in rng.choice(12, 6, replace=False)]
     test = [(u, 25 if u < 5 else i) for u, i in pairs[0::6]]
-    return Split(part([p for n, p in enumerate(pairs) if n % 6 > 1]), part(pairs[1::6]), part(test))
+    parts = [p for n, p in enumerate(pairs) if n % 6 > 1], pairs[1::6], test
+    return Split(*(part(some, USERS, ITEMS) for some in parts))
 
 
 @pytest.fixture(scope="module")
 def problems(split):
     negatives = np.random.default_rng(1).integers(26, ITEMS, (USERS, 4))
-    of = {kind: implicit("x", split, negatives, np.random.default_rng(2), history=kind == "history") for kind in ("ids", "history")}
-    return of | {"shop": shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000))}
+    return kinds(split, negatives, 2_000)
 
 
 def untrained(problem, columns=8):
