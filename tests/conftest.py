@@ -4,10 +4,8 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # before NumPy loads: two threads are slower on matrices this small
@@ -20,6 +18,7 @@ from running import ROOT, start
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True, database=None)
 hypothesis.settings.load_profile("suite")
 
+pytest_plugins = ["second_process"]
 SHARED = ROOT.parent / "shared"
 
 
@@ -46,7 +45,8 @@ def peers_dir():
     return SHARED / "peers"
 
 
-def _main_job():
+@pytest.fixture(scope="session")
+def main_job():
     """`tinycompress compress` with nothing but --json: what it printed, its rows, and the processor seconds it took."""
     with tempfile.TemporaryDirectory() as folder:
         rows, out, err = (os.path.join(folder, name) for name in ("rows.json", "out", "err"))
@@ -58,25 +58,3 @@ def _main_job():
         done = subprocess.CompletedProcess(started.args, started.returncode, printed, complaints)
         assert done.returncode == 0, done.stderr
         return done, json.loads(pathlib.Path(rows).read_text()), usage.ru_utime + usage.ru_stime
-
-
-BEGUN = {}  # "main job" -> what will have come of it
-
-
-@pytest.fixture(scope="session")
-def main_job():
-    return BEGUN["main job"].result()
-
-
-def pytest_collection_finish(session):
-    """The main job and the lessons run on the second core, beside the tests that come before theirs: a quarter of all the time."""
-    if session.config.option.collectonly:
-        return
-    worker = ThreadPoolExecutor(max_workers=1)
-    if any("main_job" in getattr(item, "fixturenames", ()) for item in session.items):
-        BEGUN["main job"] = worker.submit(_main_job)
-    lessons = sys.modules.get("test_examples")
-    if lessons is not None:
-        names = {item.name for item in session.items if getattr(item, "module", None) is lessons}
-        lessons.begin([p for p in lessons.LESSONS if f"{lessons.PRINTS}[{p.stem}]" in names], worker)
-    worker.shutdown(wait=False)

@@ -2,19 +2,15 @@
 build may change. With matplotlib it prints the same and draws one picture."""
 import ast
 import os
-import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 
 import pytest
 from running import ROOT
 
 EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if path.stem != "pictures"]  # pictures: what they share
 LESSONS = [p for p in EXAMPLES if "It prints:" in (ast.get_docstring(ast.parse(p.read_text())) or "")]
-PRINTS = "test_a_lesson_prints_what_it_quotes_where_matplotlib_is_missing"
-BEGUN = {}  # lesson -> what will have come of it
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -42,23 +38,14 @@ def agree(done, path):
             assert abs(x - y) <= max(0.05, 0.05 * abs(x)), f"quoted {a}\nprinted {b}"
 
 
-def run_hidden(path):
-    """Run a lesson where matplotlib is missing -> what it printed, and the files it left."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as hidden:
-        pathlib.Path(hidden, "matplotlib.py").write_text("raise ImportError('hidden')\n")
-        return run(path, folder, hidden), os.listdir(folder)
-
-
-def begin(paths, worker):
-    """Start these lessons in the background, by an executor."""
-    BEGUN.update({path: worker.submit(run_hidden, path) for path in paths})
-
-
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
-def test_a_lesson_prints_what_it_quotes_where_matplotlib_is_missing(path):
-    done, left = BEGUN[path].result() if path in BEGUN else run_hidden(path)
-    agree(done, path)
-    assert not left, "it draws nothing, and leaves nothing behind"
+def test_a_lesson_prints_what_it_quotes_where_matplotlib_is_missing(path, tmp_path):
+    hidden, folder = tmp_path / "hidden", tmp_path / "folder"
+    hidden.mkdir()
+    folder.mkdir()
+    (hidden / "matplotlib.py").write_text("raise ImportError('hidden')\n")
+    agree(run(path, folder, hidden), path)
+    assert not list(folder.iterdir()), "it draws nothing, and leaves nothing behind"
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
