@@ -226,6 +226,23 @@ def test_scores_stand_where_the_candidates_stand():
             assert found["EASE"][n, c] == ease(x, 2.0)[u, i]
 
 
+@pytest.mark.parametrize("users, items", [(100, 6000), (6000, 100)])
+def test_scores_that_no_list_asks_for_are_not_kept(users, items):
+    """The memory that is stated, in numbers of 8 bytes; all users times all items are 600,000, and were kept twice."""
+    rng = np.random.default_rng(0)
+    ids = [str(n) for n in range(6000)]
+    met = Interactions(rng.integers(0, users, 3000), rng.integers(0, items, 3000), None, None, ids[:users], ids[:items])
+    lists = Lists({"user": np.arange(100) % users, "item": np.arange(100) % items}, np.zeros((50, 2), np.float32))
+    baseline_scores(lists, met)  # imports, once
+    tracemalloc.start()
+    baseline_scores(lists, met, block=10)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    sparse = 12 * 3000 + 8 * (users + items)  # bytes of X: a code and a number for each pair, and where rows begin
+    turned = 10 * sparse  # X is made, checked, transposed, sliced and multiplied: less than ten of its size at once
+    assert most < 8 * (4 * 100**2 + 3 * 10 * (users + items)) + turned < 8 * users * items
+
+
 def judged(scores, relevance):
     return tuple(round(float(measure(scores, relevance, 10)), 4) for measure in (metrics.hit_rate, metrics.ndcg))
 

@@ -195,6 +195,9 @@ def test_a_malformed_file_is_one_line_and_status_2(text, words, tmp_path, capsys
         ["--temperature", "inf"],
         ["--alpha", "-0.1"],
         ["--lr", "nan"],
+        ["--within", "0.01"],
+        ["--smallest", "--bits", "4"],
+        ["--smallest", "--student-hidden", "8"],
         ["--smallest", "--within", "-1"],
         ["--smallest", "--within", "nan"],
         ["--smallest", "--within", "1.5"],
@@ -224,25 +227,25 @@ def test_the_smallest_file(clicks, tmp_path, capsys, history):
     assert err == ""
     rows = json.loads((tmp_path / "r.json").read_text())
     assert [row["name"] for row in rows] == [
-        "original", "original, deflated", "smallest", "most popular", "item neighbours", "EASE",
+        "original", "original, deflated", "smallest", "random order", "most popular", "item neighbours", "EASE",
     ]  # fmt: skip
     assert all(list(row) == SIZE_KEYS for row in rows)
     files = [tmp_path / "models" / f"{name}.tcz" for name in ("original", "original_deflated", "smallest")]
     assert sorted((tmp_path / "models").iterdir()) == sorted(files), "trials leave nothing behind"
     for row, path in zip(rows, files):
         assert row["bytes"] == os.path.getsize(path) and row["ratio"] == rows[0]["bytes"] / row["bytes"]
-        assert row["outside"] == ("histories" if history else "-")
+        assert row["outside"] == ("histories" if history else "nothing")
         assert all(row[key] is not None for key in SIZE_KEYS)
     assert rows[2]["ratio"] > 2 and (rows[0]["difference"], rows[1]["difference"]) == (0, 0)
     for row in rows[3:]:
-        assert row["bytes"] is row["ratio"] is None and row["outside"] in ("counts", "histories") and row["ndcg"] > 0
+        assert row["bytes"] is row["ratio"] is None and row["outside"] in ("nothing", "counts", "histories") and row["ndcg"] > 0
     table = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
     assert list(table[0]) == SIZE_KEYS and [row["bytes"] for row in table] == [str(row["bytes"] or "") for row in rows]
     meta = storage.load(files[2])[1]
     assert meta["seed"] == 0 and meta["name"] in ("same", "retrained", "product 16", "product 14")
     shown = next(line for line in out.splitlines() if line.startswith("smallest "))
     assert shown.split()[1:3] == [f"{rows[2]['bytes']:,}", f"{rows[2]['ratio']:.2f}"] and "NDCG@5" in out.splitlines()[1]
-    for words in ("60 test lists; a new process loaded", "within 1 of the original", "what each part bought", "all parts", "seconds: "):
+    for words in ("60 test lists; a new process loaded", "within 1 of the original", "what each part bought", "all parts", "seconds: ", "no better than a random order"):
         assert words in out
     assert ("no shared rows" in out) == history
 

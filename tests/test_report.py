@@ -92,17 +92,19 @@ def test_numbers_keep_three_digits_where_they_are_small_and_an_exponent_where_th
 
 def test_rows_of_sizes_have_columns_of_their_own():
     """What was not measured of any row is no column of the table; in JSON and CSV it is there, and missing."""
-    rows = [SizeRow("original", 900, 1.0, "-", 0.5, 0.25, NAN, NAN, 0.0, 0.0, 0.0),
-            SizeRow("small", np.int64(450), 2.0, "texts", 0.5, 0.125, NAN, NAN, -0.125, -0.25, 0.0625)]  # fmt: skip
+    rows = [SizeRow("original", 900, 1.0, "nothing", 0.5, 0.25, NAN, NAN, 0.0, 0.0, 0.0),
+            SizeRow("small", np.int64(450), 2.0, "texts", 0.5, 0.125, NAN, NAN, -0.125, -0.25, 0.0625), SizeRow("best")]  # fmt: skip
     assert list(SIZE_KEYS) == "name bytes ratio outside hit_rate ndcg seen_hit_rate seen_ndcg difference low high".split()
-    first, second = json.loads(to_json(rows), parse_constant=pytest.fail)
+    first, second, best = json.loads(to_json(rows), parse_constant=pytest.fail)
     assert list(second) == list(SIZE_KEYS) and list(second.values()) == [
         "small", 450, 2.0, "texts", 0.5, 0.125, None, None, -0.125, -0.25, 0.0625,
     ]  # fmt: skip
     assert to_csv(rows).splitlines()[2] == "small,450,2.0,texts,0.5,0.125,,,-0.125,-0.25,0.0625"
-    *head, original, small = to_text(rows, k=5).split("\n")
+    assert first["outside"] == "nothing" and best["outside"] is None, "known to be nothing, and not known"
+    *head, original, small, best = to_text(rows, k=5).split("\n")
     assert "kept out" in head[0] and "@5" in head[1] and "seen" not in head[0]
     assert small.split() == ["small", "450", "2.00", "texts", "0.5000", "0.1250", "-0.1250", "-0.2500", "+0.0625"]
+    assert best.split() == ["best", *"-" * 8]
     assert original.split()[-3:] == ["+0.0000"] * 3
 
 

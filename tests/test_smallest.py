@@ -224,9 +224,9 @@ def test_the_job_learns_and_chooses_before_it_judges(problems, split, tmp_path, 
     assert sorted(os.listdir(tmp_path / "out")) == ["original.tcz", "original_deflated.tcz", "smallest.tcz"]
     sizes = [os.path.getsize(tmp_path / "out" / f"{name}.tcz") for name in ("original", "original_deflated", "smallest")]
     rows = {row.name: row for row in found.rows}
-    assert [row.bytes for row in found.rows] == [*sizes, None, None, None]
+    assert [row.bytes for row in found.rows] == [*sizes, None, None, None, None]
     assert [row.ratio for row in found.rows[:3]] == [sizes[0] / size for size in sizes]
-    assert list(rows) == ["original", "original, deflated", "smallest", "most popular", "item neighbours", "EASE"]
+    assert list(rows) == ["original", "original, deflated", "smallest", "random order", "most popular", "item neighbours", "EASE"]
     small = load_model(tmp_path / "out" / "smallest.tcz")
     scores = list_scores(small.params, small.architecture, problem, problem.test)
     assert (rows["smallest"].hit_rate, rows["smallest"].ndcg) == quality(scores, problem.test.relevance)
@@ -310,7 +310,7 @@ def test_quality_expects_over_ties():
 
 
 def test_what_is_kept_outside(problems):
-    assert [outside(problems[name]) for name in ("ids", "history", "shop")] == ["-", "histories", "texts"]
+    assert [outside(problems[name]) for name in ("ids", "history", "shop")] == ["nothing", "histories", "texts"]
     mixed = dataclasses.replace(problems["history"], fields=(*problems["history"].fields, problems["shop"].fields[1]))
     assert outside(mixed) == "histories", "of the two the larger"
 
@@ -318,7 +318,7 @@ def test_what_is_kept_outside(problems):
 def test_references_and_seen(problems, split):
     found = references(problems["ids"], split)
     assert {name: kept for name, (_, kept, _) in found.items()} == {
-        "most popular": "counts", "item neighbours": "histories", "EASE": "histories",
+        "random order": "nothing", "most popular": "counts", "item neighbours": "histories", "EASE": "histories",
     }  # fmt: skip
     assert all(size is None and s.shape == problems["ids"].test.relevance.shape for size, _, (s,) in found.values())
     counts = np.zeros(ITEMS)
@@ -329,9 +329,11 @@ def test_references_and_seen(problems, split):
     met = {int(i) for p in (split.train, split.valid) for i in p.items}
     seen = seen_lists(problems["ids"], split)
     assert seen.tolist() == [int(i) in met for i in split.test.items] and 0 < seen.sum() < USERS
-    (best,) = references(problems["shop"], None).values()
-    assert (best[2][0] == best_possible(problems["shop"]).scores).all()
-    assert references(dataclasses.replace(problems["shop"], truth=None), None) == {} and seen_lists(problems["shop"], None) is None
+    chance, best = references(problems["shop"], None).values()
+    assert (best[2][0] == best_possible(problems["shop"]).scores).all() and best[1] is None
+    assert len(np.unique(chance[2][0])) == 1, "equal scores: measures expect over all orders"
+    assert list(references(dataclasses.replace(problems["shop"], truth=None), None)) == ["random order"]
+    assert seen_lists(problems["shop"], None) is None
 
 
 def test_an_architecture_is_known_to_the_file(tmp_path):

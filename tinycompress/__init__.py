@@ -125,7 +125,8 @@ All of it together:
   frontier                bytes against quality, one row for each way of ranking, and which of them nothing beats
   smallest                the smallest file that still ranks as the original does, found on validation lists
   smallest_job            from data to the table of the smallest file, and what each of its parts bought
-  compress                the command that trains, compresses, judges: arguments in, files and tables out
+  arguments               the options of the compress command, and which of them go together
+  compress                the command that trains, compresses, judges: options in, files and tables out
   verify                  is yours the same?
   cli                     the command line
 """

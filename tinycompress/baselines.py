@@ -11,6 +11,7 @@ Not here: the measures (metrics), the trained models (recommender). Read next: e
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix  # half a second to import: only where it is used
 
 Array = NDArray[np.float64]
+Blocks = Iterator[tuple[slice, Array]]  # some items, and the scores of all users for these: (M, items)
 
 
 def interaction_matrix(*parts: Interactions) -> csr_matrix:
@@ -64,7 +66,7 @@ def item_neighbours(x: csr_matrix, neighbours: int | None = None, block: int = 1
 
     Equation    S_ui = sum over the items j != i of user u of cos(i, j),  cos(i, j) = G_ij / sqrt(G_ii G_jj)
     Shapes      X (M, I) of zeros and ones -> (M, I)
-    Units       memory ~ (M + block) I numbers: items are taken in blocks, because all I^2 cosines may be too many
+    Units       memory ~ M I + 3 block (M + I) numbers: items are taken in blocks, because all I^2 cosines may be too many
     Bound       (I + 8) u S: no term is negative
     Convention  `neighbours`: only the so many j most similar to i count in its score, the lower code among equals; None: all.
                 An item that nobody met scores 0
@@ -75,21 +77,23 @@ def item_neighbours(x: csr_matrix, neighbours: int | None = None, block: int = 1
     >>> item_neighbours(csr_matrix([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])).tolist()
     [[0.5, 0.5], [0.0, 0.5], [0.0, 0.5], [0.0, 0.5]]
     """
+    return _whole(_neighbour_blocks(x, neighbours, block), x)
+
+
+def _neighbour_blocks(x: csr_matrix, neighbours: int | None, block: int) -> Blocks:
     x = _checked(x)
     if neighbours is not None and neighbours < 1:
         raise ValueError(f"neighbours is {neighbours}; give 1 or more, or None for all")
-    length = np.sqrt(np.maximum(most_popular(x), 1))
-    scores = np.empty(x.shape)
-    for start in range(0, x.shape[1], block):
-        part = np.arange(start, min(start + block, x.shape[1]))
-        similar = (x[:, part].T @ x).toarray() / length / length[part, None]  # (block, I)
-        similar[part - start, part] = 0  # an item says nothing about itself
+    length, by_item = np.sqrt(np.maximum(most_popular(x), 1)), x.tocsc()
+    for part in _parts(x.shape[1], block):
+        items = np.arange(part.start, part.stop)
+        similar = (by_item[:, part].T @ x).toarray() / length / length[items, None]  # (block, I)
+        similar[items - part.start, items] = 0  # an item says nothing about itself
         if neighbours is not None:
             far = np.ones(similar.shape, bool)
             np.put_along_axis(far, top_k(similar, neighbours), False, axis=1)
             similar[far] = 0
-        scores[:, part] = x @ similar.T
-    return scores
+        yield part, np.asarray(x @ similar.T)
 
 
 def ease_weights(x: csr_matrix, strength: float = 500.0) -> Array:
@@ -117,14 +121,14 @@ def ease_weights(x: csr_matrix, strength: float = 500.0) -> Array:
     return weights
 
 
-def ease(x: csr_matrix, strength: float = 500.0) -> Array:
+def ease(x: csr_matrix, strength: float = 500.0, block: int = 1024) -> Array:
     """Return the scores of the best linear item model, from the side of users or items, whichever are fewer.
 
     Equation    S = X B of (1).  From the users: X P = H X with H = (X X^T + lambda)^-1, because X (X^T X + lambda) =
                 (X X^T + lambda) X; and lambda P = 1 - X^T H X. So
                 S = X - H X diag(1 / P_jj),  P_jj = (1 - (X^T H X)_jj) / lambda                                       (2)
     Shapes      X (M, I) of zeros and ones -> (M, I)
-    Units       time ~ min(M, I)^3, memory ~ 4 min(M, I)^2 + 3 M I numbers
+    Units       time ~ min(M, I)^3, memory ~ M I + 4 min(M, I)^2 + 3 block (M + I) numbers
     Bound       items' side: that of B times |X_u|, X_u the row of user u; users' side, where 1 / P_jj carries what P_jj loses:
                 C M u (k^(7/2) |X_u| + k^(5/2) sqrt(lambda)), k and C as in ease_weights
     Convention  an item that nobody met scores 0, which is above every negative score; one of a user's own scores by the others
@@ -135,20 +139,32 @@ def ease(x: csr_matrix, strength: float = 500.0) -> Array:
     >>> ease(csr_matrix([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]), strength=1.0).round(12).tolist()[1]
     [0.0, 0.333333333333, 0.0]
     """
-    if x.shape[1] <= x.shape[0]:
-        return np.asarray(x @ ease_weights(x, strength))
+    return _whole(_ease_blocks(x, strength, block), x)
+
+
+def _ease_blocks(x: csr_matrix, strength: float, block: int) -> Blocks:
     x = _checked(x, strength)
-    hx = (x.T @ _inverse(x @ x.T, strength)).T  # H is symmetric
-    p = (1 - np.asarray(x.multiply(hx).sum(axis=0)).ravel()) / strength
-    return np.asarray(x.toarray() - hx / p)  # (2)
+    users, items = x.shape
+    if items <= users:
+        weights = ease_weights(x, strength)
+        for part in _parts(items, block):
+            yield part, np.asarray(x @ weights[:, part])
+        return
+    h, by_item = _inverse(x @ x.T, strength), x.tocsc()
+    for part in _parts(items, block):
+        some = by_item[:, part]
+        hx = (some.T @ h).T  # H is symmetric
+        p = (1 - np.asarray(some.multiply(hx).sum(axis=0)).ravel()) / strength
+        yield part, np.asarray(some.toarray() - hx / p)  # (2)
 
 
 def baseline_scores(
-    lists: Lists, *parts: Interactions, strength: float = 500.0, neighbours: int | None = None
+    lists: Lists, *parts: Interactions, strength: float = 500.0, neighbours: int | None = None, block: int = 1024
 ) -> dict[str, Array]:
     """Return the scores of all three for the candidates of each list, by name.
 
     Shapes      N lists of L candidates, the parts that may be learned from -> (N, L) each
+    Units       memory ~ 4 min(M, I)^2 + 3 block (M + I) numbers: scores of users and items that meet in no list are not kept
     Raises      ValueError as the three, or if the lists are not of users and items
     Source      this package
 
@@ -164,10 +180,30 @@ def baseline_scores(
     users, items = lists.rows["user"], lists.rows["item"]
     found = {
         "most popular": most_popular(x)[items],
-        "item neighbours": item_neighbours(x, neighbours)[users, items],
-        "EASE": ease(x, strength)[users, items],
+        "item neighbours": _of_pairs(_neighbour_blocks(x, neighbours, block), users, items),
+        "EASE": _of_pairs(_ease_blocks(x, strength, block), users, items),
     }
     return {name: scores.reshape(lists.relevance.shape) for name, scores in found.items()}
+
+
+def _parts(items: int, block: int) -> Iterator[slice]:
+    return (slice(start, min(start + block, items)) for start in range(0, items, block))
+
+
+def _whole(blocks: Blocks, x: csr_matrix) -> Array:
+    scores = np.empty(x.shape)
+    for part, some in blocks:
+        scores[:, part] = some
+    return scores
+
+
+def _of_pairs(blocks: Blocks, users: NDArray[np.integer], items: NDArray[np.integer]) -> Array:
+    """The scores of so many users, each for one item."""
+    scores = np.empty(len(items))
+    for part, some in blocks:
+        here = np.flatnonzero((part.start <= items) & (items < part.stop))
+        scores[here] = some[users[here], items[here] - part.start]
+    return scores
 
 
 def _inverse(gram: csr_matrix, strength: float) -> Array:

@@ -1,9 +1,9 @@
-"""The command that trains, compresses, judges: arguments in, files and tables out; no arithmetic of its own.
+"""The command that trains, compresses, judges: options in, files and tables out; no arithmetic of its own.
 
 Modules are imported when the command runs, so that `--help` answers at once. Progress goes to standard error, and only where
 someone is watching.
 
-Not here: what it calls (comparison, smallest_job). Read next: verify.
+Not here: its options (arguments), what it calls (comparison, smallest_job). Read next: verify.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tinycompress.arguments import add_options, refuse_unused
 
 if TYPE_CHECKING:
     from tinycompress.problems import Problem
@@ -40,33 +42,9 @@ def add_command(commands: Any) -> None:
         help="train a recommender, prune, quantize and distil it, and judge each",
         description="Train a recommender on FILE, or on a synthetic shop; make it smaller in several ways; write each to a file, "
         "read it back, judge and time it; print one table. Or, with --smallest, look for the smallest file.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
-    c.add_argument("file", nargs="?", metavar="FILE", help="ratings or clicks: any delimited text with a user and an item, "
-                   "NAME.train.rating of NCF's three files, or an npz archive; without it, the shop")  # fmt: skip
-    c.add_argument("--history", action="store_true", help="a user is the items bought and an item its buyers, not an id")
-    c.add_argument("--json", metavar="FILE", help="write the rows as JSON as well")
-    c.add_argument("--csv", metavar="FILE", help="write the rows as CSV as well")
-    c.add_argument("--save", metavar="DIR", help="keep the models' files in this folder")
-    c.add_argument("--seed", type=_at_least(0), default=0, help="of all random numbers")
-    c.add_argument("--columns", type=_at_least(1), default=32, help="columns of each embedding table")
-    c.add_argument("--hidden", type=_widths, default=(64, 32), metavar="N,N", help="widths of the hidden layers")
-    c.add_argument("--student-columns", type=_at_least(1), default=8, help="the same of the distilled student")
-    c.add_argument("--student-hidden", type=_widths, default=(32, 16), metavar="N,N", help="the same of the distilled student")
-    c.add_argument("--sparsity", type=_fraction, default=0.5, help="share of each table row and layer that is pruned")
-    c.add_argument("--bits", type=_bits, default=8, help="of the row-wise quantized model")
-    c.add_argument("--low-bits", type=_bits, default=4, help="of the tensor-wise quantized model")
-    c.add_argument("--temperature", type=_positive, default=2.0, help="by which teacher and student are softened")
-    c.add_argument("--alpha", type=_fraction, default=0.7, help="weight of the teacher's part in the student's loss")
-    c.add_argument("--epochs", type=_at_least(1), default=20, help="at the most; validation chooses")
-    c.add_argument("--tune-epochs", type=_at_least(1), default=2, help="after pruning, with the masks held")
-    c.add_argument("--batch", type=_at_least(1), default=1024, help="rows of a batch")
-    c.add_argument("--lr", type=_positive, default=2e-3, help="learning rate of Adam")
-    c.add_argument("--runs", type=_at_least(1), default=30, help="timed runs of each model, after 3 for warming up")
-    c.add_argument("-k", type=_at_least(1), default=10, help="cut of hit rate, NDCG and overlap")
-    c.add_argument("--smallest", action="store_true", help="instead: the smallest file, of a set, that ranks as the original")
-    c.add_argument("--within", type=_fraction, default=0.005, help="of hit rate and NDCG that --smallest may lose in validation")
+    add_options(c)
     c.set_defaults(run=_compress)
 
 
@@ -78,6 +56,7 @@ def _compress(a: argparse.Namespace) -> int:
     from tinycompress import report
     from tinycompress.recipes import Schedule
 
+    refuse_unused(a)
     _refuse_unwritable(a.json, a.csv, a.save)
     rng = np.random.default_rng(a.seed)
     clock = _Clock()
@@ -139,6 +118,9 @@ def _smallest(
     clock.lap("all steps")
     print(report.to_text(found.rows, a.k))
     print(f"{problem.name}: {len(problem.test.relevance):,} test lists; a new process loaded the file and scored them")
+    chance = next(row for row in found.rows if row.name == "random order")
+    if not (chance.high is not None and chance.high < 0):
+        print("the original ranks no better than a random order on these lists, and so may any file: its ratios say nothing")
     print(f"\nchosen on the validation lists, within {a.within:g} of the original: {describe(found.best)}. Tried there:")
     print(report.to_text(found.trials, a.k))
     print("\nwhat each part bought: the same recipe without it, on the validation lists")
@@ -218,43 +200,3 @@ def _refuse_unwritable(*paths: str | None) -> None:
             raise ValueError(f"{path} is a folder; name a file")
     if save and os.path.exists(save) and not os.path.isdir(save):
         raise ValueError(f"--save {save} is a file; name a folder")
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
-        return int(text)
-
-    return number
-
-
-def _bits(text: str) -> int:
-    if text not in map(str, range(2, 9)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bits from 2 to 8")
-    return int(text)
-
-
-def _real(text: str, fine: Callable[[float], bool], need: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not fine(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {need}")
-    return value
-
-
-def _fraction(text: str) -> float:
-    return _real(text, lambda v: 0 <= v <= 1, "a number from 0 to 1")
-
-
-def _positive(text: str) -> float:
-    return _real(text, lambda v: 0 < v < float("inf"), "a positive number")
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdigit() and int(part) >= 1 for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of widths such as 64,32")
-    return tuple(int(part) for part in parts)

@@ -24,7 +24,7 @@ from tinycompress.report import SizeRow
 from tinycompress.splits import Split
 
 Array = NDArray[np.floating]
-Ranking = tuple[int | None, str, Sequence[Array]]  # bytes, what is kept beside them, test scores (N, L) of each seed
+Ranking = tuple[int | None, str | None, Sequence[Array]]  # bytes, what is kept beside them, test scores (N, L) of each seed
 
 
 def outside(problem: Problem) -> str:
@@ -40,7 +40,7 @@ def outside(problem: Problem) -> str:
     'texts'
     """
     bags = {f.name.split()[-1] for f in problem.fields if isinstance(f.values, Bag)}
-    return "histories" if "history" in bags else "texts" if bags else "-"
+    return "histories" if "history" in bags else "texts" if bags else "nothing"
 
 
 def quality(scores: Array, relevance: Array, k: int = 10) -> tuple[float, float]:
@@ -56,22 +56,26 @@ def quality(scores: Array, relevance: Array, k: int = 10) -> tuple[float, float]
 
 
 def references(problem: Problem, split: Split | None, k: int = 10) -> dict[str, Ranking]:
-    """Return what stands beside the files without being one: rankings that need no training, or the best possible one.
+    """Return what stands beside the files without being one: a random order, what needs no training, the best possible order.
 
     Shapes      takes none
-    Convention  `split` gives the baselines what they learn from, train and validation; without one the true probabilities are
-                ranked by, where the problem knows them
+    Convention  a random order is one of equal scores, whose measures are expectations over all orders. `split` gives the
+                baselines what they learn from, train and validation; without one the true probabilities are ranked by, where
+                the problem knows them
     Source      baselines, evaluation.best_possible
 
     >>> from tinycompress.shop import make_shop
     >>> from tinycompress.problems import shop_problem
     >>> list(references(shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000)), None))
-    ['best possible']
+    ['random order', 'best possible']
     """
-    if split is None:
-        return {} if problem.truth is None else {"best possible": (None, "", [best_possible(problem, k).scores])}
-    scores = baseline_scores(problem.test, split.train, split.valid)
-    return {name: (None, "counts" if name == "most popular" else "histories", [s]) for name, s in scores.items()}
+    found: dict[str, Ranking] = {"random order": (None, "nothing", [np.zeros(problem.test.relevance.shape)])}
+    if split is not None:
+        scores = baseline_scores(problem.test, split.train, split.valid)
+        found |= {name: (None, "counts" if name == "most popular" else "histories", [s]) for name, s in scores.items()}
+    elif problem.truth is not None:
+        found["best possible"] = (None, None, [best_possible(problem, k).scores])
+    return found
 
 
 def seen_lists(problem: Problem, split: Split | None) -> NDArray[np.bool_] | None:
@@ -103,7 +107,7 @@ def size_rows(found: Mapping[str, Ranking], problem: Problem, seen: NDArray[np.b
     >>> from tinycompress.problems import shop_problem
     >>> problem = shop_problem(make_shop(np.random.default_rng(0), n_impressions=2_000))
     >>> best = [problem.test.relevance]
-    >>> rows = size_rows({"original": (900, "", best), "half": (450, "", best)}, problem, None)
+    >>> rows = size_rows({"original": (900, None, best), "half": (450, None, best)}, problem, None)
     >>> rows[1].ratio, rows[1].ndcg, rows[1].difference
     (2.0, 1.0, 0.0)
     """

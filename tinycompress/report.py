@@ -49,7 +49,7 @@ class SizeRow:
     name: str
     bytes: Number = None  # of the written file
     ratio: Number = None  # bytes of the original / bytes of this one
-    outside: str = ""  # what must be kept beside the file for it to rank
+    outside: str | None = None  # what must be kept beside the file for it to rank; "nothing" is known, None is not
     hit_rate: Number = None  # at the cut K
     ndcg: Number = None  # at the cut K
     seen_hit_rate: Number = None  # on the lists whose positive was met in training
@@ -85,7 +85,8 @@ def _known(value: Number) -> Number:
 
 def _facts(row: AnyRow) -> dict[str, str | Number]:
     """Return the row by key, numbers of NumPy made plain."""
-    return {key: str(getattr(row, key)) if key in ("name", "outside") else _known(getattr(row, key)) for key in _keys([row])}
+    values = {key: getattr(row, key) for key in _keys([row])}
+    return {key: value if isinstance(value, str) else _known(value) for key, value in values.items()}
 
 
 def _keys(rows: Sequence[AnyRow]) -> tuple[str, ...]:
@@ -125,7 +126,7 @@ def to_text(rows: Sequence[AnyRow], k: int = 10) -> str:
     """  # noqa: E501 (a table as wide as the real one)
     keys = _keys(rows)
     if keys is SIZE_KEYS:
-        keys = tuple(key for key in keys if any(_facts(row)[key] not in (None, "") for row in rows))
+        keys = tuple(key for key in keys if any(_facts(row)[key] is not None for row in rows))
     columns = {key: [h.format(k=k) for h in HEADINGS[key]] + [_cell(key, _facts(row)[key]) for row in rows] for key in keys}
     widths = {key: max(map(len, cells)) for key, cells in columns.items()}
     widths["name"] = min(widths["name"], max(WIDTH - sum(widths[key] + 2 for key in keys if key != "name"), 8))

@@ -55,7 +55,7 @@ def find_smallest(
     Shapes      takes none
     Convention  the original is written as float32 and as deflated float32; ratios are to the first. `split` gives the baselines
                 what they learn from, train and validation, and says which positives were seen; without one (the shop, whose true
-                probabilities are known) the best possible ranking stands there instead. The folder is made if need be, once a
+                probabilities are known) the best possible order stands there instead. The folder is made if need be, once a
                 recipe has passed, and holds three files: original, original_deflated, smallest (.tcz)
     Raises      ValueError as smallest.search
     Source      this package
@@ -68,7 +68,7 @@ def find_smallest(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     found = find_smallest(problem, None, architecture_for(problem, 2, (4,)), Schedule(1), 1.0, 0, Path(folder))
     ...     print([row.name for row in found.rows], found.rows[2].bytes == os.path.getsize(Path(folder, "smallest.tcz")))
-    ['original', 'original, deflated', 'smallest', 'best possible'] True
+    ['original', 'original, deflated', 'smallest', 'random order', 'best possible'] True
     """
     rng = np.random.default_rng(seed)
     judged, original = train_twice(problem, architecture, schedule, rng, progress=progress("original"))
@@ -96,7 +96,7 @@ def find_smallest(
     }
     rows = size_rows(found | references(problem, split, k), problem, seen_lists(problem, split), k)
     before = quality(list_scores(judged.params, judged.architecture, problem, problem.valid), problem.valid.relevance, k)
-    first = SizeRow("original", plain, 1.0, "", *before)
+    first = SizeRow("original", plain, 1.0, None, *before)
     return Outcome(rows, [first, *(_row(describe(t), t, plain) for t in trials)], parts, best)
 
 
@@ -156,4 +156,4 @@ def describe(trial: Trial) -> str:
 
 
 def _row(name: str, trial: Trial, original: int) -> SizeRow:
-    return SizeRow(name, trial.bytes, original / trial.bytes, "", trial.hit_rate, trial.ndcg)
+    return SizeRow(name, trial.bytes, original / trial.bytes, None, trial.hit_rate, trial.ndcg)
