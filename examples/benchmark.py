@@ -1,8 +1,8 @@
 """Is hand-written NumPy slow? The same model here and in eager PyTorch: training steps, and the ten best of a catalogue.
 
-Two id tables of 32 columns, an MLP 64-64-32-1, float32; as many users and items as MovieLens-100K has, or more items. "As written"
-looks up, joins and multiplies everything for each product; "prepared" has its share of the first layer ready, on both sides. Medians
-of the CPU time of one thread; the sides take turns, and a ratio is that within a round. What makes a model faster: faster.py.
+Two id tables of 32 columns, an MLP 64-64-32-1, float32; users and items as many as MovieLens-100K has, or more items. "As
+written" looks up, joins and multiplies all for each product; "prepared" has its share of the first layer ready, on both sides.
+Medians of the CPU time of one thread; the sides take turns, and a ratio is that within a round. What makes it faster: faster.py.
 
     python examples/benchmark.py [PRODUCTS [ROUNDS]]        (with torch, its times too; with matplotlib, benchmark.png)
 
@@ -26,8 +26,8 @@ from tinycompress import catalogue, cost, optimizers, recommender, scoring, trai
 
 
 def step(params, architecture, pairs, labels):
-    params, adam, objective = {n: p.copy() for n, p in params.items()}, optimizers.adam(2e-3), training.supervised(architecture, "bce")
-    state = adam.init(params)
+    params, adam = {n: p.copy() for n, p in params.items()}, optimizers.adam(2e-3)
+    objective, state = training.supervised(architecture, "bce"), adam.init(params)
     return lambda: adam.update(params, objective(params, (pairs, labels))[1], state)
 
 
@@ -45,13 +45,13 @@ def main(count=100_000, rounds=21):
         tasks[f"training step, {n:,} pairs"] = "step", recommender.init(rng, small), small, (users[:n], items[:n]), labels[:n]
     for way in ("as written", "prepared"):
         tasks[f"ten best of {count:,}, {way}"] = "best", recommender.init(rng, large), large, 0, 10, way == "prepared"
-    sides = {"ours": sys.modules[__name__], **({"eager torch": eager} if eager.torch else {})}
+    sides = {"ours": sys.modules[__name__]} | ({"eager torch": eager} if eager.torch else {})
     print(" " * 30, *(f"{side + ', ms':>15}" for side in sides), "  torch / ours (quartiles)" * (len(sides) - 1))
-    for name, (task, *arguments) in tasks.items():
-        seconds = cost.measure_in_turn([getattr(side, task)(*arguments) for side in sides.values()], rounds, clock=time.thread_time_ns).T
+    for name, (task, *rest) in tasks.items():
+        seconds = cost.measure_in_turn([getattr(s, task)(*rest) for s in sides.values()], rounds, clock=time.thread_time_ns).T
         low, faster[name], high = np.quantile(seconds[-1] / seconds[0], (0.25, 0.5, 0.75))
-        print(f"{name:<30}", *(f"{1e3 * np.median(side):15.2f}" for side in seconds), end="  ")
-        print(f"{faster[name]:5.2f} ({low:.2f} to {high:.2f})" * (len(sides) - 1))
+        ratio = f"  {faster[name]:5.2f} ({low:.2f} to {high:.2f})" * (len(sides) - 1)
+        print(f"{name:<30}", *(f"{1e3 * np.median(side):15.2f}" for side in seconds), ratio)
     if eager.torch:
         draw("benchmark", bars({"ours": faster.values()}, list(faster), level=1, xlabel="times as fast as eager torch"), width=7)
 

@@ -1,5 +1,6 @@
-"""The recommender of two id tables and an MLP in eager PyTorch, with the same weights, on one thread: the other side of benchmark.py
-and of the speed tests. As fast as eager code goes: no gradients where none are asked for, relu in place, one row for the user.
+"""The recommender of two id tables and an MLP in eager PyTorch, with the same weights, on one thread: the other side of
+benchmark.py and of the speed tests. As fast as eager code goes: no gradients where none are asked for, relu in place, one row
+for the user.
 
     from eager import best              in a file beside examples/eager.py
 """

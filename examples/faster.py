@@ -1,8 +1,8 @@
 """What makes a model faster? The ten best of 100,000 products for one user, by the original and by what compression makes of it.
 
-Zeros among the weights save no time, nor do eight bits: decoded they are floats again, and NumPy multiplies no bytes. Fewer units
-do, once taken out; a student does more; most, one that multiplies two vectors. "As written", "prepared", times: as in benchmark.py.
-Weights are drawn; trained on the shop (seeds 0, 1) NDCG@10 is .728 .733, with half the units .729 .738, students .724 .733, .720 .733.
+Zeros among the weights save no time, nor do eight bits: decoded they are floats again, and NumPy multiplies no bytes. Fewer
+units do, once taken out; a student more; most, one that multiplies two vectors. "As written", "prepared": as in benchmark.py.
+Weights are drawn; trained on the shop (seeds 0, 1) NDCG@10 is .728 .733, half the units .729 .738, students .724 .733, .720 .733.
 
     python examples/faster.py [PRODUCTS [ROUNDS]]        (with matplotlib, also faster.png)
 
@@ -31,11 +31,12 @@ def drawn(columns, hidden, join="concat"):
     return recommender.init(np.random.default_rng(0), shape), shape
 params, shape = drawn(32, (64, 32))
 zeros = {name: pruning.magnitude_mask(w, 0.5) for name, w in params.items() if w.ndim == 2}
+units = {name: pruning.neuron_mask(params[name], 0.5) for name in ("w0", "w1")}
 models = {
     "original": (params, shape),
     "half the weights zero": (pruning.apply_masks(params, zeros), shape),
     "int8, decoded when loaded": (recipes.quantize_weights(recipes.Model(params, shape), 8).params, shape),
-    "half the units taken out": structured.compact(pruning.apply_masks(params, {n: pruning.neuron_mask(params[n], 0.5) for n in ("w0", "w1")}), shape),
+    "half the units taken out": structured.compact(pruning.apply_masks(params, units), shape),
     "student, one layer of 16": drawn(8, (16,)),
     "student, dot product of 8": drawn(8, (), "product"),
 }
@@ -43,10 +44,8 @@ calls = {(name, way): best(*model, 0, 10, way == "prepared") for name, model in 
 logits, (x, *h) = recommender.forward(params, [np.zeros(count, int), np.arange(count)], shape)
 grids = [quantization.asymmetric_grid(values, signed=False) for values in (x, *h, logits)]
 network, codes = integer_network.build_network(params, grids[0], grids[1:]), quantization.quantize(x, grids[0])
-def in_integers():
-    parts = [integer_network.run_integers(network, codes[i : i + 1024])[:, 0] for i in range(0, count, 1024)]
-    return scoring.top_k(np.concatenate(parts) * 1.0, 10)
-calls["int8, computed in integers", "as written"] = in_integers
+calls["int8, computed in integers", "as written"] = lambda: scoring.top_k(np.concatenate(
+    [integer_network.run_integers(network, codes[i : i + 1024])[:, 0] for i in range(0, count, 1024)]) * 1.0, 10)  # fmt: skip
 seconds = dict(zip(calls, cost.measure_in_turn(list(calls.values()), rounds, clock=time.thread_time_ns).T))
 names, faster = list(dict.fromkeys(name for name, _ in calls)), {way: [] for way in ways}
 print(" " * 27, *(f"{way + ', ms':>14}   times faster        " for way in ways))

@@ -1,7 +1,7 @@
 """How small can a recommender honestly get? Bytes of files that were loaded and scored, against quality, recipe by recipe.
 
-A family of recipes is a curve over the price of a bit: "same", the model folded, turned, coded; "quarter", of its columns; for ids
-also "retrained", and "product" u . i. None is chosen: `tinycompress compress --smallest` does that, on validation lists. Your data:
+A family of recipes is a curve over the price of a bit: "same", the model folded, turned, coded; "quarter", of its columns; for
+ids also "retrained", "product" u . i. None is chosen: `tinycompress compress --smallest` does that, by validation. Your data:
 
     python examples/frontier.py [PATH --history --seeds 3 --columns 32 --hidden 64,32 --lr .002 --epochs 9 --prices .1 --json F]
 It prints:
