@@ -1,5 +1,6 @@
 """Least squares in turn: against exact sums over all pairs; each half step at slope 0; the loss never rises."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -190,3 +191,14 @@ ONE = csr_array(np.ones((1, 2)))
 def test_bad_input_is_refused(call):
     with pytest.raises(ValueError):
         call()
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_a_side_of_nobody_is_named(shape):
+    with pytest.raises(ValueError, match=rf"x has shape {re.escape(str(shape))}; give at least one row and one column"):
+        alternate(csr_array(shape), 2, np.random.default_rng(0))
+
+
+def test_nobody_met_anything():
+    users, items = alternate(csr_array((3, 4)), 2, np.random.default_rng(0))
+    assert users.shape == (3, 2) and items.shape == (4, 2) and not users.any() and not items.any()

@@ -221,6 +221,29 @@ def test_no_price_is_k_means_from_the_same_levels():
     assert error(x, book.levels, book.codes) <= error(x, start, codes) * (1 + Fraction(1, 10**4))  # it stops early
 
 
+@given(
+    integers,
+    st.lists(st.sampled_from([0.0, 1e-300, 1.0, 8.0]), min_size=7, max_size=7),
+    st.floats(0, 300).map(lambda e: 10**e) | st.sampled_from([1e7, 1e8, 1e300, np.finfo(float).max]),
+)
+def test_at_a_high_price_one_level_is_left(x, w, price):
+    """The natural step, above sqrt(8 price / mean w), is more than twice the range if price > range^2 sum w: all values start
+    at the mean, and stay. Weights of next to nothing make that step 1e150 and more. From levels of one's own all values take the
+    shortest code, or the lowest of several, once rounding leaves nothing of the error beside a bit: 1e100 against 8 40^2.
+    """
+    x, w = np.float64(x), np.array(w[: len(x)])
+    n, reach = len(x), float(np.ptp(x))
+    book = entropy_constrained(x, price, w)
+    assert np.isfinite(book.levels).all()
+    if price > reach**2 * w.sum():
+        exact = sum(Fraction(a) * Fraction(b) for a, b in zip(w, x)) / sum(map(Fraction, w)) if w.any() else Fraction(x[0])
+        # c + sum of w (x - c) / sum of w, c within 2 n + 2 roundings of the mean: as many again, on what is no larger than the reach
+        assert len(book.levels) == 1 and not book.codes.any()
+        assert abs(Fraction(float(book.levels[0])) - exact) <= (4 * n + 8) * EPS * Fraction(reach + float(np.abs(x).max()))
+    if price >= 1e100:
+        assert len(entropy_constrained(x, price, w, levels=np.unique(x)).levels) == 1
+
+
 def test_weights_move_levels_toward_what_matters_and_lengths_count_values():
     x, w = np.array([0.0, 1.0, 1.0, 9.0]), np.array([9.0, 1.0, 1.0, 0.0])
     book = entropy_constrained(x, 100.0, w)

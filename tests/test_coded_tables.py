@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinycompress.coded_tables import code_table, total_cost
+from tinycompress.coded_tables import code_table, decode_tables, total_cost
 from tinycompress.column_codebooks import ColumnCodebooks, decode, stored_bits
 from tinycompress.loss_weighted import choose_codes, descend_codes, quadratic
 from tinycompress.priced_levels import entropy_constrained
@@ -194,6 +194,43 @@ def test_the_descent_that_skips_what_has_settled_is_the_plain_one(seed):
                 if cost.min() < cost[codes[n, i]]:
                     codes[n, i] = cost.argmin()
     assert np.isfinite(choose_codes(t, levels, h, np.where(np.isinf(price), 9.0, price)).cost).all()
+
+
+CODED = {"table0.codes": np.uint8([[0, 1], [1, 0], [1, 1]]), "table0.levels": np.float16([[0.5, 2.0], [-1.0, 4.0]])}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"table0.levels": None}, "table0.codes stands without table0.levels; codes need their levels"),
+        ({"table0.codes": None}, "table0.levels stands without table0.codes"),
+        ({"table0.codes": None, "table0.levels": None, "table0.kept": np.ones(3, bool)}, "table0.kept stands without table0.codes"),
+        ({"table0.codes": np.uint8([[0, 2]])}, "table0.codes run from 0 to 2; table0.levels are 0 to 1"),
+        ({"table0.codes": np.int8([[0, -1]])}, "table0.codes run from -1 to 0"),
+        ({"table0.codes": np.uint8([[0, 1, 1]])}, r"table0.codes are uint8 \(1, 3\), table0.levels \(2, 2\); give"),
+        ({"table0.codes": np.uint8([0, 1])}, r"table0.codes are uint8 \(2,\)"),
+        ({"table0.codes": np.zeros((1, 2))}, "table0.codes are float64"),
+        ({"table0.levels": np.ones(2)}, r"table0.levels \(2,\)"),
+        ({"table0.kept": np.ones(4, bool)}, r"table0.kept is bool \(4,\) and keeps 4 of 3 rows"),
+        ({"table0.kept": np.array([True, True, True, False])}, "keeps 3 of 3 rows"),
+        ({"table0.kept": np.ones(3, np.uint8)}, "table0.kept is uint8"),
+        ({"table0.kept": np.ones((3, 1), bool)}, r"table0.kept is bool \(3, 1\)"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_named(change, words):
+    tensors = {name: t for name, t in {**CODED, "b0": np.zeros(1), **change}.items() if t is not None}
+    with pytest.raises(ValueError, match=words):
+        decode_tables(tensors)
+
+
+def test_what_stands_between_tables_stays_in_its_place():
+    """Any order of a file, each table where its codes are; rows that are all kept, and no rows at all."""
+    kept = np.array([True, False, False])  # a row kept, one shared by two, and one of the codes that nobody takes
+    tensors = {"b0": np.ones(1), "table1.levels": np.ones((2, 1)), **CODED, "table0.kept": kept, "table1.codes": np.zeros((0, 2), int)}
+    decoded = decode_tables(tensors)
+    assert list(decoded) == ["b0", "table0", "table1"] and decoded["b0"] is tensors["b0"]
+    assert decoded["table0"].tolist() == [[0.5, 4.0], [2.0, 4.0], [2.0, 4.0]] and decoded["table1"].shape == (0, 2)
+    assert decode_tables({**CODED, "table0.kept": np.ones(3, bool)})["table0"].tolist() == decode_tables(CODED)["table0"].tolist()
 
 
 BOOK = ColumnCodebooks((np.array([0.0, 1.0]),), np.array([[0], [1]]), 1)

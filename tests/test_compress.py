@@ -113,6 +113,8 @@ def test_a_file_of_clicks_with_every_output(clicks, tmp_path):
         "3",
         "-k",
         "5",
+        "--negatives",
+        "60",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -129,7 +131,15 @@ def test_a_file_of_clicks_with_every_output(clicks, tmp_path):
         if "int4" in row["name"]:
             assert all(model.tensors[name].bits == 4 for name in kinds)
         assert storage.load(path)[1]["seed"] == 3
-    assert "NDCG@5" in done.stdout
+    assert "NDCG@5" in done.stdout and "lists of 61 candidates" in done.stdout
+
+
+def test_two_models_of_as_many_bits_are_two_files(clicks, tmp_path):
+    assert cli.main(["compress", str(clicks), *SMALL, "--bits", "4", "--low-bits", "4", "--save", str(tmp_path), "--json", str(tmp_path / "r")]) == 0
+    rows = {row["name"]: row["bytes"] for row in json.loads((tmp_path / "r").read_text())}
+    assert [name for name in rows if "4" in name] == ["int4", "int4 per tensor", "pruned + int4", "distilled + int4 per tensor"]
+    sizes = {path.stem: path.stat().st_size for path in tmp_path.glob("*.tcz")}
+    assert sizes == {name.replace(" + ", "-").replace(" ", "-"): size for name, size in rows.items()}
 
 
 def test_same_seed_same_numbers(clicks, tmp_path):
@@ -196,6 +206,8 @@ def test_a_malformed_file_is_one_line_and_status_2(text, words, tmp_path, capsys
         ["--alpha", "-0.1"],
         ["--lr", "nan"],
         ["--within", "0.01"],
+        ["--negatives", "20"],
+        ["--lr", "1e30", "--epochs", "1", "--columns", "4"],
         ["--smallest", "--bits", "4"],
         ["--smallest", "--student-hidden", "8"],
         ["--smallest", "--within", "-1"],
@@ -209,7 +221,7 @@ def test_a_bad_argument_is_one_line_and_status_2(arguments, tmp_path):
     done = run("compress", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
     complaint = done.stderr.strip().splitlines()[-1]
-    assert complaint.startswith("tinycompress") and len(complaint) > 20
+    assert complaint.startswith("tinycompress") and len(complaint) > 20 and "Warning" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,8 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinycompress import cost
+from tinycompress.recipes import Model
+from tinycompress.recommender import Architecture
 
 MODEL = {
     "table0": np.array([[0.0, 2.0], [-0.0, np.nan], [1e-310, 0.0]], np.float64),
@@ -37,6 +41,24 @@ def test_a_code_is_zero_at_its_zero_point():
     assert cost.nonzero({"w0": integer_tensor(codes, np.array([3]))}) == 3  # one zero point in an array
     assert cost.parameters({"w0": integer_tensor(codes, 0)}) == 6
     assert cost.multiply_adds({"w0": integer_tensor(codes, 3)}, skip_zeros=True) == 3
+
+
+@given(st.integers(0, 2**32), st.sampled_from(["whole", "kept", "shared"]))
+def test_a_file_counts_as_the_model_read_from_it(seed, rows):
+    """A table of codes is its V rows of D numbers, rows that share one included: by hand, and equal to what the codes stand for."""
+    rng = np.random.default_rng(seed)
+    v, d, a = (int(n) for n in rng.integers(1, 6, 3))
+    kept = rng.random(v) < {"whole": 2, "kept": 2, "shared": 0.5}[rows]
+    codes, levels = rng.integers(0, a, (int(kept.sum()) + (not kept.all()), d)), rng.integers(-1, 2, (d, a)).astype(np.float16)
+    tensors = {"table0.codes": codes.astype(np.uint8), "table0.levels": levels, "w0": np.eye(d, 1), "b0": np.zeros(1)}
+    tensors |= {} if rows == "whole" else {"table0.kept": kept}
+    params = Model(tensors, Architecture((v,), (d,), ())).params
+    assert cost.parameters(tensors) == v * d + d + 1 == cost.parameters(params)
+    shared = v - kept.sum()
+    takes = np.where(np.arange(len(codes)) < kept.sum(), 1, shared)
+    zeros = sum(takes[i] * (levels[j, codes[i, j]] == 0) for i in range(len(codes)) for j in range(d))
+    assert cost.nonzero(tensors) == v * d - zeros + 1 == cost.nonzero(params)
+    assert cost.multiply_adds(tensors, bag_length=3) == 2 * d + d == cost.multiply_adds(params, bag_length=3)
 
 
 def test_multiply_adds():

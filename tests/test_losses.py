@@ -69,6 +69,45 @@ def test_listwise_padding_has_no_probability_and_no_gradient():
     assert losses.listwise_backward(z, relevance).tolist() == [[-0.5, 0.5, 0.0]]
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "listwise"])
+@pytest.mark.parametrize("row", [[-np.inf, -np.inf], [np.inf, 0.0], [np.inf, -np.inf]])
+def test_a_row_without_a_softmax_is_refused(name, row):
+    """Only padding, or inf: inf - inf is no number. By value and by gradient, whatever the labels; the message has both values."""
+    z = np.array([[0.0, 1.0], row])
+    for labels in ([0, 1], [1, 0]):
+        for function in losses.LOSSES[name]:
+            with pytest.raises(ValueError, match=f"logit of row 1 is {max(row)}, and must be finite; leave out rows"):
+                function(z, np.array(labels) if name == "cross_entropy" else np.eye(2)[labels])
+    for function in losses.LOSSES["listwise"]:
+        with pytest.raises(ValueError, match="logit of row 0 is -inf"):
+            function(np.zeros((2, 0)), np.zeros((2, 0)))
+
+
+def test_padding_among_others_changes_nothing_and_nan_is_told():
+    z, padded = np.array([[0.5, 2.0]]), np.array([[-np.inf, 0.5, -np.inf, 2.0]])
+    for y, wide in (([[1, 0]], [[0, 1, 0, 0]]), ([[1, 2]], [[0, 1, 0, 2]]), ([[0, 0]], [[0, 0, 0, 0]])):
+        assert losses.listwise(padded, np.array(wide)) == losses.listwise(z, np.array(y))
+        d = losses.listwise_backward(padded, np.array(wide))
+        assert (d[:, 1::2] == losses.listwise_backward(z, np.array(y))).all() and (d[:, ::2] == 0).all()
+    assert losses.cross_entropy(padded, np.array([3])) == losses.cross_entropy(z, np.array([1]))
+    assert losses.cross_entropy_backward(padded, np.array([3]))[:, ::2].tolist() == [[0, 0]]
+    assert losses.cross_entropy(padded, np.array([0])) == losses.listwise(padded, np.array([[1, 0, 0, 0]])) == np.inf
+    assert np.isnan(losses.cross_entropy(np.array([[np.nan, 0]]), np.array([1])))
+    assert np.isnan(losses.listwise(np.array([[np.nan, 0]]), np.array([[0, 1]])))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bce_at_infinity_is_the_limit(dtype):
+    """What the loss tends to as |x| grows, which the largest finite logit shows: 0, or without end."""
+    big = np.finfo(dtype).max
+    for sign in (-1, 1):
+        for y in (0, 1, False, True, 0.25):
+            near, far = (losses.bce(np.array([sign * x], dtype), np.array([y])) for x in (big, np.inf))
+            assert far == (0 if near == 0 else np.inf) and (near == 0) == (y == (sign > 0))
+            assert losses.bce_backward(np.array([sign * np.inf], dtype), np.array([y]))[0] == (sign > 0) - y
+    assert np.isnan(losses.bce(np.array([np.nan, np.inf], dtype), np.ones(2)))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_losses_are_finite_and_right_at_huge_logits(dtype):
     z = np.array([1e4, -1e4], dtype)
@@ -97,7 +136,9 @@ def test_rows_of_the_gradient_sum_to_zero_and_doubling_the_batch_keeps_the_mean(
         (lambda: losses.cross_entropy(np.zeros((2, 2)), np.array([0, 2])), "the classes are 0 to 1"),
         (lambda: losses.cross_entropy(np.zeros(2), np.array([0, 1])), "they need"),
         (lambda: losses.cross_entropy_backward(np.zeros((2, 2)), np.array([-1, 1])), "the classes are 0 to 1"),
-        (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1, -1]])), "negative"),
+        (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1, -1]])), "runs from -1 to 1; give finite numbers, none negative"),
+        (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1, np.nan]])), "runs from nan"),
+        (lambda: losses.listwise_backward(np.zeros((1, 2)), np.array([[1, np.inf]])), "from 1.0 to inf"),
         (lambda: losses.listwise(np.zeros((1, 2)), np.array([[1]])), "labels"),
     ],
 )

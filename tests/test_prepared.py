@@ -2,6 +2,7 @@
 import gzip
 
 import numpy as np
+import pytest
 
 from tinycompress.prepared import count_clashes, read_ncf, read_npz
 
@@ -68,3 +69,17 @@ def test_a_prepared_file_loses_no_row(tmp_path):
     split, negatives = read_split(f"{name}.train.rating", np.random.default_rng(0))
     kept = sorted(split.train.pairs.tolist() + split.valid.pairs.tolist())
     assert len(kept) == len(rows) and len(set(kept)) == len(rows) and len(split.valid) == 3 and negatives.shape == (3, 2)
+    with pytest.raises(ValueError, match="toy.train.rating brings its own negatives, and 5 are asked for; leave"):
+        read_split(f"{name}.train.rating", np.random.default_rng(0), 5)
+
+
+def test_who_has_met_too_much_is_named_as_the_file_does(tmp_path):
+    from tinycompress.problems import read_split
+
+    path = tmp_path / "clicks.csv"
+    path.write_text("".join(f"{user},{item},1,{item}\n" for user, most in (("ann", 4), ("bob", 6)) for item in range(most)) + "eve,7,1,1\n")
+    with pytest.raises(ValueError, match="user bob has not met 1 of 7 items, and 2 negatives are asked for; ask for fewer"):
+        read_split(path, np.random.default_rng(0), 2)
+    assert read_split(path, np.random.default_rng(0), 1)[1].shape == (2, 1)
+    with pytest.raises(ValueError, match="99 negatives"):
+        read_split(path, np.random.default_rng(0))

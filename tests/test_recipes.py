@@ -254,6 +254,12 @@ def test_a_model_decodes_codes_levels_and_shared_rows():
     assert params["table0"].tolist() == [[2.0, 4.0], [0.5, 4.0], [2.0, 4.0], [2.0, -1.0]]
 
 
+def test_a_table_without_its_levels_is_no_model():
+    for name in ("codes", "levels", "kept"):
+        with pytest.raises(ValueError, match=rf"table0.{name} stands without table0\.(codes|levels)"):
+            recipes.Model({f"table0.{name}": np.zeros((1, 1), np.uint8)}, Architecture((1,), (1,), ())).params
+
+
 def test_counts_see_through_codes():
     w = np.float32([[0, 1], [2, 0]])
     shape = Architecture((2,), (2,), ())

@@ -1,4 +1,5 @@
 """The ranker for search: its loss against the plain one, its gradients, what it may see, and what it is worth on real judgments."""
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,28 @@ def test_the_objectives_have_the_gradients_they_say(seed, soft_weight, temperatu
     hard = search.listwise_objective(SHAPE)(params, batch(lists))[0]
     soft = ranking_kd_loss(z_s, z_t, temperature, lists.mask)
     assert objective(params, batch(lists))[0] == (1 - soft_weight) * hard + soft_weight * soft
+
+
+@pytest.mark.parametrize(("prior", "relevance"), [(np.nan, 1), (np.nan, 0), (np.inf, 0), (-np.inf, 1), (1e300, 0)])
+def test_a_prior_that_cannot_be_learned_from_is_named(prior, relevance):
+    """It was the learning rate that got the blame for a NaN."""
+    items = {"query": np.zeros(3, int), "item": np.arange(3)}
+    lists = RaggedLists(items, np.array([1.0, relevance, 0.0]), np.array([3]), np.array([0.5, prior, 0.25]))
+    words = rf"the prior {re.escape(str(prior))} and the relevance {relevance}.0; give every candidate a prior that is finite in float32"
+    for objective in (None, search.taught_objective(SHAPE, init(np.random.default_rng(0), SHAPE), SHAPE, 1.0, 0.5)):
+        with pytest.raises(ValueError, match=words):
+            search.learn(SHAPE, FIELDS, lists, np.random.default_rng(0), 1, objective=objective)
+
+
+def test_a_prior_of_minus_infinity_leaves_a_candidate_out():
+    rows, never = {"query": np.zeros(3, int), "item": np.arange(3)}, np.array([0.5, -np.inf, 0.25])
+    lists = RaggedLists(rows, np.array([1.0, 0.0, 0.0]), np.array([3]), never)
+    without = RaggedLists({name: r[::2] for name, r in rows.items()}, np.array([1.0, 0.0]), np.array([2]), never[::2])
+    logits = np.array([1.0, 9.0, 2.0])
+    value, d = search.list_loss(logits, lists)
+    expected, theirs = search.list_loss(logits[::2], without)
+    assert value == expected and d.tolist() == [theirs[0], 0, theirs[1]]
+    assert np.isfinite(search.learn(SHAPE, FIELDS, lists, np.random.default_rng(0), 1)["w0"]).all()
 
 
 def test_a_student_equal_to_its_teacher_has_nothing_to_learn():

@@ -169,6 +169,16 @@ def test_a_trial_is_what_its_file_says(problems, tmp_path):
 # ---- the new process ----
 
 
+def ends(path, scored):
+    os._exit(9)
+
+
+def test_a_new_process_that_ends_is_said_in_words(problems, tmp_path, monkeypatch):
+    monkeypatch.setattr(smallest, "scores_of_file", ends)
+    with pytest.raises(ChildProcessError, match="was to score .*m.tcz ended without an answer; was there too little memory"):
+        scores_in_a_new_process(tmp_path / "m.tcz", problems["ids"])
+
+
 def test_a_new_process_gives_the_same_bits_and_refuses_a_damaged_file(problems, tmp_path):
     problem, path = problems["ids"], tmp_path / "m.tcz"
     model = train(problem, architecture_for(problem, 3, (3,)), Schedule(1), np.random.default_rng(0))

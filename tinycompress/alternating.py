@@ -90,7 +90,7 @@ def alternate(
     Bound       squared_loss never rises: each half step is the exact minimum over its table (up to rounding)
     Convention  items start at random with length about 0.1. The defaults suit one gift shop's purchases: choose them anew for
                 other data. What is scored near 1 was met, so 1/2 is the natural threshold. A row that met nothing is 0
-    Raises      ValueError as row_quadratics, or if columns or rounds is below 1
+    Raises      ValueError as row_quadratics, or if columns or rounds is below 1, or x has no rows or no columns
     Source      Hu, Koren, Volinsky 2008
 
     >>> x = csr_array([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]])
@@ -101,6 +101,8 @@ def alternate(
     if columns < 1 or rounds < 1:
         raise ValueError(f"{columns} columns, {rounds} rounds; both must be at least 1")
     x = _ones(x)
+    if 0 in x.shape:
+        raise ValueError(f"x has shape {x.shape}; give at least one row and one column: each side is fitted to the other")
     turned = csr_array(x.T)
     items = rng.standard_normal((x.shape[1], columns)) * (0.1 / np.sqrt(columns))
     for _ in range(rounds):

@@ -29,13 +29,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
       "NAME.train.rating of NCF's three files, or an npz archive; without it, the shop")  # fmt: skip
     c("--smallest", action="store_true", help="instead of the main table: the smallest file of a set that ranks as the original")
     c("--history", action="store_true", help="a user is the items bought and an item its buyers, not an id")
+    c("--negatives", type=_at_least(1), help="items never met that each test item is ranked against, 99 if not said; some files "
+      "bring their own")  # fmt: skip
     c("--json", metavar="FILE", help="write the rows as JSON as well")
     c("--csv", metavar="FILE", help="write the rows as CSV as well")
     c("--save", metavar="DIR", help="keep the models' files in this folder")
-    c("--seed", type=_at_least(0), default=0, help="of all random numbers")
+    c("--seed", type=_at_least(0), default=0, help="seed of all random numbers")
     c("--columns", type=_at_least(1), default=32, help="columns of each embedding table")
     c("--hidden", type=_widths, default="64,32", metavar="N,N", help="widths of the hidden layers")
-    c("--epochs", type=_at_least(1), default=20, help="at the most; validation chooses")
+    c("--epochs", type=_at_least(1), default=20, help="epochs at the most; validation chooses")
     c("--batch", type=_at_least(1), default=1024, help="rows of a batch")
     c("--lr", type=_positive, default=2e-3, help="learning rate of Adam")
     c("-k", type=_at_least(1), default=10, help="cut of hit rate, NDCG and overlap")
@@ -43,14 +45,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     c("--student-columns", type=_at_least(1), default=8, help="columns of each embedding table of the distilled student")
     c("--student-hidden", type=_widths, default="32,16", metavar="N,N", help="widths of the student's hidden layers")
     c("--sparsity", type=_fraction, default=0.5, help="share of each table row and layer that is pruned")
-    c("--bits", type=_bits, default=8, help="of the row-wise quantized model")
-    c("--low-bits", type=_bits, default=4, help="of the tensor-wise quantized model")
-    c("--temperature", type=_positive, default=2.0, help="by which teacher and student are softened")
+    c("--bits", type=_bits, default=8, help="bits of the model with a scale for each row")
+    c("--low-bits", type=_bits, default=4, help="bits of the models with one scale for each tensor")
+    c("--temperature", type=_positive, default=2.0, help="temperature by which teacher and student are softened")
     c("--alpha", type=_fraction, default=0.7, help="weight of the teacher's part in the student's loss")
-    c("--tune-epochs", type=_at_least(1), default=2, help="after pruning, with the masks held")
+    c("--tune-epochs", type=_at_least(1), default=2, help="epochs after pruning, with the masks held")
     c("--runs", type=_at_least(1), default=30, help="timed runs of each model, after 3 for warming up")
     c = parser.add_argument_group("of the smallest file").add_argument
-    c("--within", type=_fraction, default=0.005, help="of hit rate and NDCG that it may lose in validation")
+    c("--within", type=_fraction, default=0.005, help="how much of hit rate and NDCG it may lose in validation")
 
 
 MAIN_ONLY = "student_columns student_hidden sparsity bits low_bits temperature alpha tune_epochs runs".split()

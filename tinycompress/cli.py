@@ -22,9 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 done and the answer is no, 2 could not be done.
 
     Shapes      takes none
+    Convention  130 if Ctrl-C interrupted it, as a shell reports it. What may go wrong with a sound program (a file, an option, a
+                full disk, too little memory) is 2 and one line; any other exception is a fault of ours and keeps its traceback
+    Raises      SystemExit as argparse does: status 0 after --help, 2 for options that it does not know
     Source      this package
 
-    >>> main(["compress", "no/such/file"])
+    >>> main(["verify", "diff", "torch.optim.Adam", "tinycompress"])
+    adam_step: the same on every input that any vector asks
+    0
+    >>> main(["compress", "no/such/file"])  # to standard error: "tinycompress: no/such/file: there is no such file; ..."
     2
     """
     parsed = _parser().parse_args(arguments)
@@ -32,14 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return int(parsed.run(parsed))
-    except (ValueError, OSError) as error:
-        first_line = " ".join(str(error).split())
+    except (ValueError, OSError, MemoryError) as error:
         clear = "\r\033[K" if sys.stderr.isatty() else ""  # the line of progress, if one was drawn
-        print(f"{clear}tinycompress: {first_line}", file=sys.stderr)
+        print(f"{clear}tinycompress: {_in_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tinycompress: interrupted", file=sys.stderr)
         return 130
+
+
+def _in_one_line(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    if isinstance(error, MemoryError):  # NumPy says for what, Python says nothing
+        return f"out of memory{words and f' ({words})'}; ask for less: fewer ids in the file, narrower tables or layers"
+    return words
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 Three steps in turn, none of which makes the whole cost larger: codes for given levels and lengths (loss_weighted), levels for
 given codes, lengths for given codes (priced_levels). What comes out is one small integer per number, most of them the same few,
-for an entropy coder to write.
+for an entropy coder to write; decode_tables turns what a file holds back into rows.
 
 Letters     t rows as they are meant (V, D), c levels, q codes, H of each row, d = c_q - t, b bits of a code, lambda the price
             of a bit in units of the loss
@@ -12,7 +12,7 @@ Read next: factorization.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,52 @@ def total_cost(t: npt.ArrayLike, book: ColumnCodebooks, h: Array, price: float) 
         raise ValueError(f"codes have shape {book.codes.shape}, group {book.group} for a table {t.shape}; a codebook per column")
     prices = _prices(book.codes, book.levels, price)
     return float(code_cost(t, stack_levels(book.levels), h, book.codes.astype(np.intp), prices).sum())
+
+
+def decode_tables(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tensors of a model with every table that a file holds as codes written out; all else as it is.
+
+    Equation    row v of NAME: c_q, column by column, q row v' of the codes. v' = v; with NAME.kept the rows that are kept have
+                the codes in their order, and those that are not share the last
+    Shapes      NAME.codes (V', D) integers, NAME.levels (D, A), NAME.kept (V,) bool if rows share one -> NAME (V, D) float32
+    Raises      ValueError if codes stand without levels, levels or `kept` without codes, or they do not fit each other
+    Source      small_models writes them; shared rows: factorization.shared_rows
+
+    >>> tensors = {"table0.codes": np.uint8([[0, 1], [1, 0]]), "table0.levels": np.float16([[0.5, 2.0], [-1.0, 4.0]])}
+    >>> decode_tables(tensors)["table0"].tolist()
+    [[0.5, 4.0], [2.0, -1.0]]
+    >>> decode_tables({**tensors, "table0.kept": np.array([False, True, False])})["table0"].tolist()
+    [[2.0, -1.0], [0.5, 4.0], [2.0, -1.0]]
+    """
+    decoded: dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        owner, _, part = name.partition(".")
+        if part not in ("codes", "levels", "kept"):
+            decoded[name] = tensor
+            continue
+        for other in (f"{owner}.codes", f"{owner}.levels"):
+            if other not in tensors:
+                raise ValueError(f"{name} stands without {other}; codes need their levels: give both, or {owner} as numbers")
+        if part == "codes":
+            decoded[owner] = _written_out(owner, tensors)
+    return decoded
+
+
+def _written_out(name: str, tensors: Mapping[str, Any]) -> Array:
+    codes, levels = (np.asarray(tensors[f"{name}.{part}"]) for part in ("codes", "levels"))
+    if codes.ndim != 2 or codes.dtype.kind not in "iu" or levels.ndim != 2 or len(levels) != codes.shape[1]:
+        found = f"{name}.codes are {codes.dtype} {codes.shape}, {name}.levels {levels.shape}"
+        raise ValueError(f"{found}; give integers (V, D) and levels (D, A)")
+    if codes.size and not 0 <= codes.min() <= codes.max() < levels.shape[1]:
+        raise ValueError(f"{name}.codes run from {codes.min()} to {codes.max()}; {name}.levels are 0 to {levels.shape[1] - 1}")
+    rows: Array = levels.astype(np.float32)[np.arange(codes.shape[1]), codes]
+    if f"{name}.kept" not in tensors:
+        return rows
+    kept = np.asarray(tensors[f"{name}.kept"])
+    if kept.ndim != 1 or kept.dtype != bool or kept.sum() + (not kept.all()) > len(rows):
+        found = f"{name}.kept is {kept.dtype} {kept.shape} and keeps {kept.sum()}"
+        raise ValueError(f"{found} of {len(rows)} rows of {name}.codes; give bool (V,), a row for each kept, one for the others")
+    return rows[np.where(kept, np.cumsum(kept) - 1, len(rows) - 1)]
 
 
 def _checked(t: npt.ArrayLike, h: Array) -> tuple[Array, Array]:

@@ -73,6 +73,8 @@ def make_models(
     """
     own, pruning, student = rng.spawn(3)
     int8, int4 = f"int{sizes.bits}", f"int{sizes.low_bits}"
+    if int8 == int4:
+        int4 += " per tensor"  # a name is a file's too, and the second would be written over the first
     original = train(
         problem, architecture_for(problem, sizes.columns, sizes.hidden), schedule, own, progress=progress("original")
     )

@@ -63,7 +63,8 @@ def _compress(a: argparse.Namespace) -> int:
     problem, split = _problem(a, rng)
     clock.lap("data")
     schedule = Schedule(a.epochs, batch_size=a.batch, lr=a.lr)
-    with tempfile.TemporaryDirectory() as scratch:
+    # What becomes of a number too large is said once, in words.
+    with tempfile.TemporaryDirectory() as scratch, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         folder = Path(a.save or scratch)
         rows: list[Row] | list[SizeRow]
         if a.smallest:
@@ -89,7 +90,7 @@ def _several(a: argparse.Namespace, problem: Problem, schedule: Schedule, rng: A
     folder.mkdir(parents=True, exist_ok=True)
     original = folder / "original.tcz"
     for name, model in comparison.make_models(problem, sizes, schedule, rng, _progress):
-        path = folder / f"{name.replace(' + ', '-')}.tcz"
+        path = folder / f"{name.replace(' + ', '-').replace(' ', '-')}.tcz"
         comparison.save_model(path, model, name=name, seed=a.seed)
         clock.lap(name)
         row, quality, latency = comparison.measure(name, path, problem, original, a.k, runs=a.runs)
@@ -134,10 +135,10 @@ def _problem(a: argparse.Namespace, rng: Any) -> tuple[Problem, Split | None]:
     from tinycompress.shop import make_shop
 
     if a.file is None:
-        if a.history:
-            raise ValueError("--history needs a FILE; the shop's fields are its own")
+        if a.history or a.negatives is not None:
+            raise ValueError("--history and --negatives need a FILE; the shop's fields and lists are its own")
         return problems.shop_problem(make_shop(rng)), None
-    split, negatives = problems.read_split(a.file, rng)
+    split, negatives = problems.read_split(a.file, rng, a.negatives)
     return problems.implicit(Path(a.file).name, split, negatives, rng, history=a.history), split
 
 

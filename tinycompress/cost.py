@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinycompress.coded_tables import decode_tables
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -52,16 +54,21 @@ def _codes_and_zero(tensor: Any) -> tuple[NDArray[Any], Any]:
 
 
 def parameters(params: Mapping[str, Any]) -> int:
-    """Count the numbers of a model, zeros included.
+    """Count the numbers that a model scores with, zeros included.
 
     Shapes      params: name -> array, or an integer tensor with `codes` and `grid` -> int
-    Convention  scales and zero points of a grid are not parameters; they are in the bytes of the file
+    Convention  what a number is written as is not counted, it is in the bytes of the file: neither scales and zero points of a
+                grid nor the levels of a table that stands as NAME.codes and NAME.levels. Such a table counts as its V rows of D
+                numbers, rows that share one included: a file has as many as the model that is read from it
+    Raises      as coded_tables.decode_tables, here and in the two counts below
     Source      this package
 
     >>> parameters({"table0": np.zeros((5, 2)), "b0": np.ones(3)})
     13
+    >>> parameters({"table0.codes": np.zeros((5, 2), np.uint8), "table0.levels": np.ones((2, 1)), "b0": np.ones(3)})
+    13
     """
-    return sum(_codes_and_zero(tensor)[0].size for tensor in params.values())
+    return sum(_codes_and_zero(tensor)[0].size for tensor in decode_tables(params).values())
 
 
 def nonzero(params: Mapping[str, Any]) -> int:
@@ -75,7 +82,7 @@ def nonzero(params: Mapping[str, Any]) -> int:
     >>> nonzero({"table0": np.array([[0.0, 1.0], [-0.0, 2.0]]), "b0": np.ones(3)})
     5
     """
-    return sum(int(np.count_nonzero(codes != zero)) for codes, zero in map(_codes_and_zero, params.values()))
+    return sum(int(np.count_nonzero(codes != zero)) for codes, zero in map(_codes_and_zero, decode_tables(params).values()))
 
 
 def file_bytes(path: str | os.PathLike[str]) -> int:
@@ -114,7 +121,7 @@ def multiply_adds(params: Mapping[str, Any], *, bag_length: float = 1, skip_zero
     if bag_length < 0:
         raise ValueError(f"bag_length is {bag_length}; use the mean number of codes per bag, from 0")
     total = 0.0
-    for name, tensor in params.items():
+    for name, tensor in decode_tables(params).items():
         codes, zero = _codes_and_zero(tensor)
         if name.startswith("w"):
             if codes.ndim != 2:

@@ -139,12 +139,13 @@ def _read_text(path: Path, encoding: str) -> str:
         text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line, byte = data.count(b"\n", 0, error.start) + 1, data[error.start]
-        raise malformed(path, line, f"byte {byte:#04x} is not {encoding}", "text, maybe in another encoding=") from None
+        remedy = "text; save it as utf-8, or name its encoding"
+        raise malformed(path, line, f"byte {byte:#04x} is not {encoding}", remedy) from None
     except LookupError:
         raise ValueError(f"no encoding is named {encoding!r}; use one that Python knows, such as 'utf-8' or 'latin-1'") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise malformed(path, line, "there is a NUL character", "text; if it is utf-16, say encoding='utf-16'")
+        raise malformed(path, line, "there is a NUL character", "text; if it is utf-16, save it as utf-8, or name its encoding")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

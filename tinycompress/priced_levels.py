@@ -62,6 +62,7 @@ def entropy_constrained(
         raise ValueError(f"price is {price} for {v.size} values; give a finite price of a bit, 0 or more, and values")
     c = np.asarray(_natural_levels(v, w, price) if levels is None else levels, np.float64)
     codes, last = nearest_codes(v, c), np.inf
+    price = min(price, 1e300)  # so that J is finite; beside a bit as dear as this an error is lost in rounding anyway
     with np.errstate(under="ignore"):
         for _ in range(rounds):
             c = centroids(v, codes, c, w)  # (2)
@@ -81,10 +82,11 @@ def entropy_constrained(
 
 def _natural_levels(v: Array, w: Array, price: float) -> Array:
     """Evenly spaced levels over the range, one natural step apart, the mean among them."""
-    mean = float((w * v).sum() / w.sum()) if w.any() else float(v.flat[0])
-    with np.errstate(under="ignore"):
+    with np.errstate(under="ignore", over="ignore"):
+        mean = float((w * v).sum() / w.sum()) if w.any() else float(v.flat[0])
         step = max(np.sqrt(6 * price / np.log(2) / max(float(w.mean()), 1e-300)), 1e-300)
-    low, high = ((float(end) - mean) / step for end in (v.min(), v.max()))
+        step = min(step, 1e300)  # inf where weights are next to nothing; a step beyond the values leaves one level, however far
+        low, high = ((float(end) - mean) / step for end in (v.min(), v.max()))
     if high - low > _MOST - 2:
         raise ValueError(f"price {price} starts {high - low:.3g} levels; give a larger price, or levels to start from")
     return np.asarray(mean + step * np.arange(np.floor(low), np.ceil(high) + 1))

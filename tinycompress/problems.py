@@ -83,15 +83,16 @@ class Problem:
         return epoch
 
 
-def read_split(path: str | Path, rng: np.random.Generator, negatives: int = 99) -> tuple[Split, NDArray[np.int64]]:
+def read_split(path: str | Path, rng: np.random.Generator, negatives: int | None = None) -> tuple[Split, NDArray[np.int64]]:
     """Read any interactions file and return its split, with the negatives that each test item is ranked against.
 
     Shapes      -> Split, negatives (N, L): those of test row n are negatives[n]
     Convention  NAME.train.rating means NCF's three files, NAME.npz an archive; both bring their test items and negatives with
                 them, and the last item of each user's training part becomes the validation item, or, without times, a drawn
                 one, because such files are often sorted by item. Any other file is split by
-                leave-one-out, ties in time by file order, and the negatives are drawn.
-    Raises      ValueError with file, line and what was expected there
+                leave-one-out, ties in time by file order, and `negatives` of each test user's unmet items are drawn, 99 if None
+    Raises      ValueError with file, line and what was expected there; if a user has not so many unmet items, or the file brings
+                its own negatives and a number was asked for
     Source      He et al. 2017 (NCF, WWW), section 4.1
 
     >>> import tempfile, os
@@ -104,14 +105,23 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int = 99) 
     """
     name = str(path)
     if name.endswith((".train.rating", ".npz")):
+        if negatives is not None:
+            raise ValueError(f"{path} brings its own negatives, and {negatives} are asked for; leave the number out")
         whole, test, given = read_npz(path) if name.endswith(".npz") else read_ncf(name.removesuffix(".train.rating"))
         rest = leave_one_out(whole) if whole.times is not None else leave_one_out(whole, "draw", rng)
         # The test items came with the file: of the rest the last row is for validation, and the last but one trains too.
         learned = whole.rows(np.flatnonzero(np.isin(whole.pairs, rest.test.pairs, invert=True)))
         return Split(learned, rest.test, test), given
     split = leave_one_out(read(path))
+    count, users, items = 99 if negatives is None else negatives, split.test.users, split.test.n_items
     seen = seen_items(split.train, split.valid, split.test)
-    return split, sample_negatives(rng, split.test.users, seen, split.test.n_items, negatives)
+    unmet = items - np.diff(seen.offsets)[users]
+    if len(users) and unmet.min() < count:
+        who = split.test.user_ids[users[unmet.argmin()]]
+        raise ValueError(
+            f"{path}: user {who} has not met {unmet.min()} of {items} items, and {count} negatives are asked for; ask for fewer"
+        )
+    return split, sample_negatives(rng, users, seen, items, count)
 
 
 def implicit(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinycompress.coded_tables import decode_tables
 from tinycompress.dense_training import taught
 from tinycompress.distillation import binary_kd_loss, binary_kd_loss_backward, kd_loss, kd_loss_backward
 from tinycompress.evaluation import list_scores
@@ -46,21 +47,13 @@ class Model:
     def params(self) -> Params:
         """The parameters that score: codes decoded, half floats widened, all else as it is.
 
-        NAME.codes (V', D) and NAME.levels (D, A) are a table of one codebook per column (coded_tables); with NAME.kept (V,) bool
-        beside them, rows not kept share the last of the V' rows (factorization.shared_rows).
+        NAME.codes and NAME.levels are a table of one codebook per column: see coded_tables.decode_tables.
         """
         decoded: Params = {}
-        for name, t in self.tensors.items():
-            owner, _, part = name.partition(".")
+        for name, t in decode_tables(self.tensors).items():
             if isinstance(t, Quantized):
                 decoded[name] = dequantize(t.codes, t.grid)
-            elif part == "codes":
-                rows = np.asarray(self.tensors[f"{owner}.levels"], np.float32)[np.arange(t.shape[1]), t]
-                if f"{owner}.kept" in self.tensors:
-                    kept = np.asarray(self.tensors[f"{owner}.kept"])
-                    rows = rows[np.where(kept, np.cumsum(kept) - 1, len(rows) - 1)]
-                decoded[owner] = rows
-            elif not part:
+            else:
                 decoded[name] = t.astype(np.float32) if t.dtype == np.float16 else t
         return decoded
 

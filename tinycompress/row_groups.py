@@ -1,7 +1,26 @@
 """Rows cut into groups, so that one outlier spoils the scale of a few neighbours and not of a whole row.
 
-A scale per group of 32 to 128 values costs 16 or 32 bits each, half a bit per value and less, and buys back most of what 4-bit
-codes lose on a row with outliers. Groups are rows of a reshaped array: a grid with axis=0 then has a scale for each.
+Groups are rows of a reshaped array: a grid with axis=0 then has a scale for each. In four bits the scale of this row is 8, and
+its seven small values become 0 or 8 in size; in groups of four the first group has the scale 1, and is exact:
+
+    >>> from tinycompress.quantization import fake_quantize, symmetric_grid
+    >>> row = np.array([[1.0, -7.0, 3.0, 5.0, 2.0, -6.0, 4.0, 56.0]])
+    >>> fake_quantize(row, symmetric_grid(row, bits=4, axis=0)).tolist()
+    [[0.0, -8.0, 0.0, 8.0, 0.0, -8.0, 0.0, 56.0]]
+    >>> groups = group_rows(row, 4)
+    >>> fake_quantize(groups, symmetric_grid(groups, bits=4, axis=0)).tolist()
+    [[1.0, -7.0, 3.0, 5.0], [0.0, -8.0, 0.0, 56.0]]
+
+A scale of 16 bits for a group of 32 to 128 values is 1/2 to 1/8 bit more for each value. What that buys where every row of 256
+normal values has one outlier of 30, as the squared error of four bits beside that of one scale per row:
+
+    >>> w = np.random.default_rng(0).standard_normal((64, 256))
+    >>> w[:, 0] = 30
+    >>> def error(size):
+    ...     groups = group_rows(w, size)
+    ...     return ((fake_quantize(groups, symmetric_grid(groups, bits=4, axis=0)) - groups) ** 2).sum()
+    >>> [round(float(error(size) / error(256)), 2) for size in (128, 64, 32)]
+    [0.51, 0.26, 0.13]
 
 Letters: C columns, G groups.
 

@@ -42,7 +42,22 @@ def _options(kind: Any) -> dict[str, tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the values of a record come from: a claim about one build, not about a brand."""
+    """Where the values of a record come from: a claim about one build, not about a brand.
+
+    A library that is not among the conventions is a record of one's own; `dataclasses.replace` goes from it along one axis, to
+    ask what that axis alone does. The provenance comes along and is then no longer true: give the neighbour its own, such as OWN.
+
+    >>> from dataclasses import replace
+    >>> from tinycompress.counting import count_pruned
+    >>> from tinycompress.pruning_rules import CountRule
+    >>> here = Provenance("mylib/prune.py", "2.1.0", "x86-64 AVX2", "2026-11", note="before 2.0 it rounded up")
+    >>> mine = CountRule(rounding="floor", provenance=here)
+    >>> older = replace(mine, rounding="ceil", provenance=replace(here, version="1.9.2", note=""))
+    >>> count_pruned(5, 0.5, convention=mine), count_pruned(5, 0.5, convention=older)
+    (2, 3)
+    >>> older.at_threshold == mine.at_threshold, older.provenance.version
+    (True, '1.9.2')
+    """
 
     source: str  # project, file or document that the rule was read in or measured on
     version: str  # of the build that was measured

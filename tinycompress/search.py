@@ -37,8 +37,9 @@ def list_loss(logits: Array, lists: RaggedLists) -> tuple[float, Array]:
 
     Equation    losses.listwise of z + r, padded with -inf, against the relevance, padded with 0
     Shapes      logits (M,) -> number, (M,)
-    Convention  a mean over lists, however long
-    Raises      ValueError if there are not as many logits as candidates
+    Convention  a mean over lists, however long. A prior of -inf says "never": p is 0 there, whatever the logit
+    Raises      ValueError if there are not as many logits as candidates, or a prior is NaN, inf in the logits' dtype, or -inf
+                for what is relevant or for a whole list
     Source      losses.listwise (ListNet)
 
     >>> lists = RaggedLists({}, np.array([1.0, 0.0, 1.0]), np.array([2, 1]))
@@ -46,6 +47,7 @@ def list_loss(logits: Array, lists: RaggedLists) -> tuple[float, Array]:
     >>> round(value, 4), d.tolist()  # log 2 and log 1, over 2 lists
     (0.3466, [-0.25, 0.25, 0.0])
     """
+    _refuse_unlearnable_prior(lists, logits.dtype)
     mask, relevance = lists.mask, pad(lists.relevance, lists.mask)
     z = pad(_with_prior(logits, lists), mask, -np.inf)
     return listwise(z, relevance), unpad(listwise_backward(z, relevance), mask)
@@ -135,7 +137,7 @@ def learn(
     Convention  no list chooses the epoch: a hundred queries are too few to give some of them away. Lists without relevance are
                 left out. With a sparsity, that fraction of each table row, and of each layer, is zero from before the first step
                 on, as in recipes.prune.
-    Raises      ValueError as training.fit
+    Raises      ValueError as training.fit and list_loss
     Source      training.fit
 
     >>> from tinycompress.fields import id_field
@@ -231,5 +233,20 @@ def list_ndcg(scores: Array, lists: RaggedLists, k: int = 10) -> npt.NDArray[np.
 
 
 def _with_prior(logits: Array, lists: RaggedLists) -> Array:
-    return logits if lists.prior is None else logits + lists.prior.astype(logits.dtype)
+    if lists.prior is None:
+        return logits
+    with np.errstate(over="ignore"):  # beyond the dtype is inf
+        return logits + lists.prior.astype(logits.dtype)
+
+
+def _refuse_unlearnable_prior(lists: RaggedLists, dtype: npt.DTypeLike) -> None:
+    """No logit makes up for a prior of NaN or inf, nor for -inf on what is relevant."""
+    prior = _with_prior(np.zeros(len(lists.relevance), dtype), lists)
+    if (wrong := ~np.isfinite(prior) & ((prior != -np.inf) | (lists.relevance > 0))).any():
+        assert lists.prior is not None
+        at = int(wrong.argmax())
+        raise ValueError(
+            f"a candidate has the prior {lists.prior[at]} and the relevance {lists.relevance[at]}; give every candidate a prior "
+            f"that is finite in {np.dtype(dtype)}, or -inf if it is not relevant"
+        )
 

@@ -223,15 +223,20 @@ def scores_in_a_new_process(path: Path, problem: Problem) -> Array:
     """Return the scores that a new Python process, given the file, the fields and the test lists, gives to these.
 
     Shapes      -> (N, L)
-    Raises      ValueError if the file is damaged; RuntimeError if the process cannot start: a script that calls this must do so
-                under `if __name__ == "__main__"`, because the new process imports the script
+    Raises      ValueError if the file is damaged; ChildProcessError if the process ends without an answer, for want of memory, or
+                because a script calls this outside of `if __name__ == "__main__"`: the new process imports the script
     Source      multiprocessing's spawn: nothing of this process's memory is there
 
     >>> scores_in_a_new_process.__annotations__["path"]     # run by tests/test_smallest.py: a doctest has no main module
     'Path'
     """
     from concurrent.futures import ProcessPoolExecutor  # not a Pool, which would start a process that fails again and again
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(scores_of_file, str(path), Scored(problem.fields, problem.test)).result()
+        try:
+            return pool.submit(scores_of_file, str(path), Scored(problem.fields, problem.test)).result()
+        except BrokenProcessPool:
+            why = 'was there too little memory, or a script without `if __name__ == "__main__"`?'
+            raise ChildProcessError(f"the new process that was to score {path} ended without an answer; {why}") from None

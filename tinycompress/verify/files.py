@@ -1,5 +1,13 @@
 """All questions as files: the vectors as they are in the package, and the prompts that a program without a pipe is fed with.
 
+    INTERPRETING.md                 what every field means and when an answer is the same; read this first
+    OPERATION.json, schema.json     the tests of one operation with all their answers, for test suites that read JSON; its schema
+    OPERATION.txt                   the same, a test a line, for languages that read no JSON by themselves, such as C
+    canaries.json, canaries.txt     tests with a wrong expectation: a suite that passes one compares nothing
+    PROTOCOL.md                     how a program is asked and answers; for the prompts, and for `verify --command`
+    prompts/OPERATION.txt, .jsonl   the questions alone, for `./mine < quantize.txt > answers.txt` and `verify --answers`
+    prompts/OPERATION.axis0.*       those with a scale and zero point per row, where the operation has them
+
 Not here: how the vectors are made (generate), how answers are judged (answers). Read next: answers.
 """
 
@@ -21,11 +29,14 @@ def write_vectors(folder: str | Path) -> str:
     Raises      ValueError if the folder's name is that of a file
     Source      this package
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as scratch:
-    ...     words = write_vectors(scratch)
-    ...     (Path(scratch) / "PROTOCOL.md").exists(), (Path(scratch) / "prompts" / "quantize.txt").exists()
-    (True, True)
+    >>> import re, tempfile
+    >>> one = re.compile(f"({'|'.join(OPERATIONS)})(?=[.])")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     words = write_vectors(folder)
+    ...     for place in (Path(folder), Path(folder, "prompts")):
+    ...         print(*sorted({one.sub("OPERATION", path.name) for path in place.iterdir()}))
+    INTERPRETING.md OPERATION.json OPERATION.txt PROTOCOL.md canaries.json canaries.txt prompts schema.json
+    OPERATION.axis0.jsonl OPERATION.axis0.txt OPERATION.jsonl OPERATION.txt
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():
