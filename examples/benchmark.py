@@ -4,7 +4,7 @@ Two id tables of 32 columns, an MLP 64-64-32-1, float32; users and items as many
 written" looks up, joins and multiplies all for each product; "prepared" has its share of the first layer ready, on both sides.
 Medians of the CPU time of one thread; the sides take turns, and a ratio is that within a round. What makes it faster: faster.py.
 
-    python examples/benchmark.py [PRODUCTS [ROUNDS]]        (with torch, its times too; with matplotlib, benchmark.png)
+    python examples/benchmark.py [PRODUCTS [ROUNDS]]        (with torch its times too; with matplotlib benchmark.png)
 
 Measured (AMD EPYC 9004, one thread, other work beside it; numpy 2.4.6, torch 2.13.0, 2026-11-25):
                                       ours, ms eager torch, ms   torch / ours (quartiles)
@@ -29,16 +29,17 @@ def step(params, architecture, pairs, labels):
     params, adam = {n: p.copy() for n, p in params.items()}, optimizers.adam(2e-3)
     objective, state = training.supervised(architecture, "bce"), adam.init(params)
     return lambda: adam.update(params, objective(params, (pairs, labels))[1], state)
-
-
 def best(params, architecture, user, k, prepared):
     user, items = np.array([user]), np.arange(architecture.rows[1])
     score, rank = scoring.predictor(params, architecture, expected=0), catalogue.ranker(params, architecture, [None, items])
     return (lambda: rank([user], k)[0]) if prepared else (lambda: scoring.top_k(score([user.repeat(len(items)), items]), k))
-
-
-def main(count=100_000, rounds=21):
-    rng, tasks, faster = np.random.default_rng(0), {}, {}
+def asked(*defaults):
+    given = [*sys.argv[1:], *map(str, defaults[len(sys.argv) - 1 :])]
+    if len(given) > 2 or not all(map(str.isdecimal, given)) or int(given[0]) < 10 or int(given[1]) < 1:
+        sys.exit(f"usage: python {sys.argv[0]} [PRODUCTS [ROUNDS]], from 10 and 1 up, not {' '.join(given)}")
+    return map(int, given)
+def main(count, rounds):
+    rng, tasks, table = np.random.default_rng(0), {}, []
     users, items, labels = rng.integers(0, 943, 4096), rng.integers(0, 1682, 4096), (rng.random(4096) < 0.2).astype(np.float32)
     small, large = (recommender.Architecture((943, n), (32, 32), (64, 32)) for n in (1682, count))
     for n in (256, 4096):
@@ -49,12 +50,11 @@ def main(count=100_000, rounds=21):
     print(" " * 30, *(f"{side + ', ms':>15}" for side in sides), "  torch / ours (quartiles)" * (len(sides) - 1))
     for name, (task, *rest) in tasks.items():
         seconds = cost.measure_in_turn([getattr(s, task)(*rest) for s in sides.values()], rounds, clock=time.thread_time_ns).T
-        low, faster[name], high = np.quantile(seconds[-1] / seconds[0], (0.25, 0.5, 0.75))
-        ratio = f"  {faster[name]:5.2f} ({low:.2f} to {high:.2f})" * (len(sides) - 1)
-        print(f"{name:<30}", *(f"{1e3 * np.median(side):15.2f}" for side in seconds), ratio)
-    if eager.torch:
-        draw("benchmark", bars({"ours": faster.values()}, list(faster), level=1, xlabel="times as fast as eager torch"), width=7)
-
-
+        table.append([tuple(q) for q in np.quantile([*1e3 * seconds, seconds[-1] / seconds[0]], (0.25, 0.5, 0.75), axis=1).T])
+        *ms, (low, ratio, high) = table[-1]
+        print(f"{name:<30}", *(f"{m:15.2f}" for _, m, _ in ms), f"  {ratio:5.2f} ({low:.2f} to {high:.2f})" * (len(sides) - 1))
+    *ms, ratios = zip(*table)
+    draw("benchmark", *[bars(dict(zip(sides, ms)), list(tasks), xlabel="ms, with quartiles"),
+                        bars({"": ratios}, len(tasks) * [""], 1, dots=True, xlabel="torch / ours, with quartiles")][: len(sides)])
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*asked(100_000, 21))

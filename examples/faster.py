@@ -2,7 +2,7 @@
 
 Zeros among the weights save no time, nor do eight bits: decoded they are floats again, and NumPy multiplies no bytes. Fewer
 units do, once taken out; a student more; most, one that multiplies two vectors. "As written", "prepared": as in benchmark.py.
-Weights are drawn; trained on the shop (seeds 0, 1) NDCG@10 is .728 .733, half the units .729 .738, students .724 .733, .720 .733.
+Weights are drawn here. What each of these costs in quality, trained: prune.py, evaluate.py, distill.py.
 
     python examples/faster.py [PRODUCTS [ROUNDS]]        (with matplotlib, also faster.png)
 
@@ -16,16 +16,15 @@ student, one layer of 16              3.55    6.25 (6.18 to 6.46)           1.09
 student, dot product of 8             2.28    9.74 (9.13 to 10.39)           0.38   23.64 (22.49 to 25.11)
 int8, computed in integers           66.87    0.33 (0.33 to 0.34)
 """
-import sys
 import time
 
 import numpy as np
-from benchmark import best  # which also asks for one thread
+from benchmark import asked, best  # which also asks for one thread
 from pictures import bars, draw
 
 from tinycompress import cost, integer_network, pruning, quantization, recipes, recommender, scoring, structured
 
-(count, rounds), ways = [*map(int, sys.argv[1:]), *(100_000, 15)[len(sys.argv) - 1 :]], ("as written", "prepared")
+(count, rounds), ways = asked(100_000, 15), ("as written", "prepared")
 def drawn(columns, hidden, join="concat"):
     shape = recommender.Architecture((943, count), (columns, columns), hidden, join=join)
     return recommender.init(np.random.default_rng(0), shape), shape
@@ -52,8 +51,10 @@ print(" " * 27, *(f"{way + ', ms':>14}   times faster        " for way in ways))
 for name in names:
     print(f"{name:<27}", end="")
     for way in ways:
-        low, ratio, high = np.quantile(seconds["original", way] / seconds.get((name, way), np.inf), (0.25, 0.5, 0.75))
-        faster[way].append(ratio)  # 0 where nothing was timed
-        print(f"{1e3 * np.median(seconds[name, way]):15.2f}{ratio:8.2f} ({low:.2f} to {high:.2f})" if ratio else "", end="")
+        low, ratio, high = np.quantile(seconds["original", way] / seconds.get((name, way), np.nan), (0.25, 0.5, 0.75))
+        faster[way].append((low, ratio, high))
+        print(f"{1e3 * np.median(seconds[name, way]):15.2f}{ratio:8.2f} ({low:.2f} to {high:.2f})" if ratio > 0 else "", end="")
     print()
-draw("faster", bars(faster, names, level=1, xlabel="times as fast as the original"), width=7)
+ticks = 0.25, 0.5, 1, 2, 4, 8, 16, 32
+draw("faster", bars(faster, names, 1, dots=True, missing="not timed", xlabel="times as fast as the original, with quartiles",
+                    xscale="log", xticks=ticks, xticklabels=ticks), width=7)  # fmt: skip

@@ -47,7 +47,7 @@ def models(rng):
         start = recipes.train(problem, shape, decay, rng) if family == "retrained" else original
         for price in map(float, a.prices.split(",")):
             yield f"{family}, {price:g}", small_models.make_small(replace(some[0], price=price), start, problem, rng), "smallest"
-for seed in range(a.seeds):  # of the models; all of them are judged on the same lists
+for seed in range(max(a.seeds, 1)):  # of the models; all of them are judged on the same lists
     for name, model, codec in models(np.random.default_rng(seed)):
         with tempfile.TemporaryDirectory() as folder:
             size, back = comparison.save_model(f"{folder}/m.tcz", model, codec), comparison.load_model(f"{folder}/m.tcz")

@@ -74,30 +74,47 @@ def front(rows, pareto, **labels):
     return panel
 
 
-def bars(series, names, level=None, legend="best", **labels):
-    """Groups of horizontal bars, from the top: {name of a series: one value per name}; `level` is marked by a line."""
+def bars(series, names, level=None, legend="best", dots=False, missing="", **labels):
+    """Groups of horizontal bars, from the top: {name of a series: per name a value, or (low, value, high)}; a line marks `level`.
+
+    Where the axis does not begin at 0, `dots` instead. `missing` is written where a value is NaN.
+    """
 
     def panel(axis):
         thick = 0.8 / len(series)
         for place, (name, values) in enumerate(series.items()):
-            axis.barh([i + (place + 0.5) * thick - 0.4 for i in range(len(names))], values, thick, label=name)
+            at = [i + (place + 0.5) * thick - 0.4 for i in range(len(names))]
+            ends = [value if isinstance(value, tuple) else (value, value, value) for value in values]
+            low, middle, high = (list(side) for side in zip(*ends))
+            spread = [[abs(a - b) for a, b in zip(middle, side)] for side in (low, high)]
+            whiskers = spread if any(isinstance(value, tuple) for value in values) else None
+            if dots:
+                axis.errorbar(middle, at, xerr=whiskers, fmt="o", ms=5, lw=1.2, capsize=2, label=name)
+            else:
+                axis.barh(at, middle, thick, xerr=whiskers, error_kw={"lw": 1, "capsize": 2}, label=name)
+            for y in (y for y, value in zip(at, middle) if value != value):
+                axis.text(0.01, y, missing, fontsize=8, va="center", transform=axis.get_yaxis_transform())
         if level is not None:
             axis.axvline(level, color="black", ls="--", lw=1)
-        axis.invert_yaxis()
         axis.set_yticks(range(len(names)), names)
+        axis.set_ylim(len(names) - 0.5, -0.5)
         dress(axis, legend, labels)
 
     return panel
 
 
-def histogram(samples, bins=60, **labels):
-    """Outlines of how often values occur: {name: values}."""
+def histogram(samples, bins=60, marks=(), **labels):
+    """Outlines of how often values occur, {name: values}, in bins that hold all; `marks` {name: (low, high)} are ranges."""
 
     def panel(axis):
-        edges = None
+        ends = [end(values) for values in samples.values() for end in (min, max)]
         for name, values in samples.items():
-            _, edges, _ = axis.hist(values, bins if edges is None else edges, histtype="step", lw=1.5, label=name)
-        dress(axis, "best", labels)
+            axis.hist(values, bins, (min(ends), max(ends)), histtype="step", lw=1.5, label=name, color="gray" if marks else None)
+        for number, (name, (low, high)) in enumerate(dict(marks).items()):
+            place = {"transform": axis.get_xaxis_transform(), "color": f"C{number}"}
+            axis.plot((low, high), (0.5 - 0.09 * number,) * 2, "|-", ms=9, lw=1.2, **place)
+            axis.text((low + high) / 2, 0.51 - 0.09 * number, name, ha="center", fontsize=8, **place)
+        dress(axis, "best", {"ylabel": "how many", **labels})
 
     return panel
 

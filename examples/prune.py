@@ -1,60 +1,60 @@
 """How much can be pruned, where should the threshold be drawn, and why is the pruned file not smaller?
 
-The smallest weights go: of each layer, of each row of a table, of all weights, or of all once each matrix is divided by its rms.
-One threshold for all compares units of measure, and empties what is small throughout. Zeros leave an array as long and a model as
-slow as it was: only an encoding saves bytes, at the price of a bitmap. Whole columns and hidden units are taken away for real,
-multiplications (x) with them (nine in ten would be too coarse). After "/": trained on for three epochs, the masks held.
+A stored zero costs as much as any number: dense, an array stays as long and the model as slow (x: multiplications). "best" leaves
+zeros out, but where they were costs a bitmap, 1 bit of 32: at a density d of 97 % nothing is gained. Deflating finds zeros, too.
+Hidden units and columns are taken away for real. NDCG@10: as pruned / after 3 more epochs, masks held ("layer 0%": the control).
+The smallest weights go, of each layer or of all: one threshold for all compares units of measure, and empties what is small.
 
     python examples/prune.py        (with matplotlib: also prune.png)
 
 It prints:
 
-    original: NDCG@10 0.6705, 93,516 bytes of numbers, 7,264 multiplications
-    pruned                    50%   bytes     x              80%   bytes     x              90%   bytes     x
-    layer         0.6697 / 0.6673 43,734 6,929  0.6237 / 0.6604 18,184 5,457  0.5538 / 0.6142  9,116 2,964
-    row           0.6649 / 0.6642 43,883 6,929  0.6242 / 0.6617 17,760 5,457  0.5362 / 0.6260 10,896 3,174
-    global        0.6706 / 0.6657 44,201 7,072  0.6114 / 0.6428 16,897 5,789  0.5116 / 0.5368  8,313 4,878
-    global / rms  0.6732 / 0.6689 43,926 7,063  0.6316 / 0.6623 18,247 5,523  0.5525 / 0.6042  9,109 3,006
-    units         0.6092 / 0.6749 36,355 1,840  0.4955 / 0.6665 12,614   291
+    zeros          NDCG@10           x  bytes: dense  deflated    best  deflated  break_even: bits (bitmap: d < 0.969)
+    original   0%  0.6705 / 0.6705  7,264        93,791    82,878  93,791    82,878        dense  32.00
+    layer      0%  0.6705 / 0.6671  7,264        93,791    82,963  93,791    82,963        dense  32.00
+    layer      3%  0.6701 / 0.6643  7,264        93,791    82,557  93,791    81,290        dense  32.00
+    layer      5%  0.6717 / 0.6628  7,264        93,791    82,040  92,133    79,853       bitmap  31.41
+    layer     50%  0.6697 / 0.6673  7,264        93,791    51,368  50,202    44,248       bitmap  17.07
+    layer     80%  0.6237 / 0.6604  7,264        93,791    23,575  22,268    19,250       bitmap   7.51
+    layer     90%  0.5538 / 0.6142  7,264        93,791    12,998  11,939    10,636         gap5   3.96
+    global    80%  0.6114 / 0.6428  7,264        93,791    22,597  21,479    18,722       bitmap   7.51
+    global    90%  0.5116 / 0.5368  7,264        93,791    12,376  11,338    10,167         gap5   3.96
+    units     50%  0.6092 / 0.6749  1,840        39,868    36,262  39,868    36,262        dense  32.00
+    units     80%  0.4955 / 0.6665    291        13,526    12,523  13,526    12,523        dense  32.00
 """
 import tempfile
 
 import numpy as np
 from pictures import draw, histogram, lines
 
-from tinycompress import comparison, cost, masking, problems, pruning, recipes, shop, structured, training
-from tinycompress.evaluation import judge
+from tinycompress import break_even, cost, evaluation, masking, problems, pruning, recipes, shop, storage, structured, training
 from tinycompress.optimizers import adam
 
 problem = problems.shop_problem(shop.make_shop(np.random.default_rng(0), n_impressions=40_000))
 shape, batches = recipes.architecture_for(problem, 16, (64, 32)), problem.batches(1024)
 params = recipes.train(problem, shape, recipes.Schedule(8, lr=4e-3), np.random.default_rng(0)).params
-weights, objective = {name: w for name, w in params.items() if w.ndim == 2}, training.supervised(shape, problem.loss)
-scopes = {
-    "layer": lambda s: {name: pruning.magnitude_mask(w, s) for name, w in weights.items()},
-    "row": lambda s: {name: pruning.magnitude_mask(w, s, axis=-1 if name[0] == "t" else None) for name, w in weights.items()},
-    "global": lambda s: pruning.global_magnitude_masks(weights, s),
-    "global / rms": lambda s: pruning.global_magnitude_masks(weights, s, scale="rms"),
-    "units": lambda s: {name: pruning.neuron_mask(w, s) for name, w in weights.items() if name != "w2"},
-}
-original, numbers, curves, tables = judge(params, shape, problem).ndcg, 4 * cost.parameters(params), {}, {}
-print(f"original: NDCG@10 {original:.4f}, {numbers:,} bytes of numbers, {cost.multiply_adds(params):,.0f} multiplications")
-print("pruned      ", *(f"{s:>16.0%}   bytes     x" for s in (0.5, 0.8, 0.9)))
-for scope, masks_at in scopes.items():
-    print(f"{scope:<12}", end="")
-    for sparsity in (0.5, 0.8, 0.9)[: 2 if scope == "units" else 3]:
-        masks = masks_at(sparsity)
-        start, view, hold = pruning.apply_masks(params, masks), masking.mask_view(masks), masking.hold_masks(masks)
-        fitted = training.fit(start, batches, objective, adam(4e-3), 3, np.random.default_rng(1), view, hold).params
-        small, small_shape = structured.compact(fitted, shape)  # units that are constant now are taken away, folded into a bias
-        before, after = judge(start, shape, problem).ndcg, judge(small, small_shape, problem).ndcg
-        with tempfile.TemporaryDirectory() as folder:
-            size = comparison.save_model(f"{folder}/model.tcz", recipes.Model(small, small_shape))
-        curves.setdefault(scope, []).append((size, after))
-        tables[scope, sparsity] = fitted["table2"]
-        print(f"  {before:.4f} / {after:.4f} {size:>6,} {cost.multiply_adds(small):>5,.0f}", end="")
-    print()
-shown = {"before": params["table2"].ravel(), "80 % of each row pruned": tables["row", 0.8][tables["row", 0.8] != 0]}
-draw("prune", histogram(shown, xlabel="weights of the products that are not 0", ylabel="how many"),
-     lines({scope: tuple(zip(*points)) for scope, points in curves.items()}, levels={f"original, {numbers:,} bytes": original},
-           xlabel="bytes on disk", ylabel="NDCG@10"))  # fmt: skip
+weights, loss, rows = {n: w for n, w in params.items() if w.ndim == 2}, training.supervised(shape, problem.loss), {}
+SCOPES = {"original": ((0,), lambda s: {}),
+          "layer": ((0, 0.03, 0.05, 0.5, 0.8, 0.9), lambda s: {n: pruning.magnitude_mask(w, s) for n, w in weights.items()}),
+          "global": ((0.8, 0.9), lambda s: pruning.global_magnitude_masks(weights, s)),
+          "units": ((0.5, 0.8), lambda s: {n: pruning.neuron_mask(w, s) for n, w in weights.items() if n != "w2"})}  # fmt: skip
+print("zeros          NDCG@10           x  bytes: dense  deflated    best  deflated  break_even: bits",
+      f"(bitmap: d < {break_even.break_even_density('bitmap', 32):.3f})")  # fmt: skip
+for scope, s, masks in ((scope, s, masks_at(s)) for scope, (shares, masks_at) in SCOPES.items() for s in shares):
+    start, view, hold = pruning.apply_masks(params, masks), masking.mask_view(masks), masking.hold_masks(masks)
+    fitted = training.fit(start, batches, loss, adam(4e-3), 3, np.random.default_rng(1), view, hold).params if masks else start
+    small, small_shape = structured.compact(fitted, shape) if scope == "units" else (fitted, shape)
+    before, after = (evaluation.judge(p, a, problem).ndcg for p, a in ((start, shape), (small, small_shape)))
+    with tempfile.TemporaryDirectory() as folder:
+        files = [storage.save(f"{folder}/m", small, encoding=e, codec=c) for e in ("dense", "auto") for c in ("none", "zlib")]
+    law = break_even.winner(cost.nonzero(small) / cost.parameters(small), 32)
+    print(f"{scope:<8} {s:>4.0%}  {before:.4f} / {after:.4f} {cost.multiply_adds(small):>6,.0f}",
+          "{:>13,} {:>9,} {:>7,} {:>9,} {:>12} {:>6.2f}".format(*files, *law))  # fmt: skip
+    rows.setdefault(scope, []).append((s, before, after, *files, fitted["table2"]))
+curves = {scope: list(zip(*some)) for scope, some in rows.items()}
+zeros, _, _, *sizes, tables = curves["layer"]
+ways = dict(zip(("dense", "dense, deflated", "best encoding", "best, deflated"), ((zeros, size) for size in sizes)))
+draw("prune", histogram({"before": params["table2"].ravel(), "80 % pruned, trained on": tables[4][tables[4] != 0]},
+                        xlabel="weights of the products that are not 0"),
+     lines(ways, xlabel="share of zeros in each layer", ylabel="file, bytes"),
+     lines({k: (c[6], c[2]) for k, c in curves.items()}, styles={"original": "k*"}, xlabel="best file, bytes", ylabel="NDCG@10"))

@@ -12,7 +12,7 @@ from strategies import tensors
 from tinycompress.conventions import GridRule, get, names
 from tinycompress.grid_rules import choose_grid, grid_for
 from tinycompress.grids import Grid, asymmetric_grid, code_range, divide_width, symmetric_grid, value_range
-from tinycompress.ranges import choose_codes, fit_range
+from tinycompress.ranges import code_ends, fit_range
 from tinycompress.row_groups import group_rows, ungroup_rows
 
 BITS = st.sampled_from([2, 3, 4, 5, 7, 8, 10, 16])
@@ -286,16 +286,16 @@ def test_a_name_is_only_values(name):
 
 def test_codes_of_the_rules():
     ort = get("onnxruntime.compute_scale_zp")
-    assert choose_codes(8, True, replace(ort, symmetric=True)) == (-127, 127)
-    assert choose_codes(4, True, replace(ort, symmetric=True)) == (-8, 7)
-    assert choose_codes(8, True, replace(ort, reduce_range=True)) == (-64, 64)
-    assert choose_codes(4, True, replace(ort, reduce_range=True)) == (-4, 3)
-    assert choose_codes(8, False, replace(ort, reduce_range=True)) == (0, 127)
+    assert code_ends(8, True, replace(ort, symmetric=True)) == (-127, 127)
+    assert code_ends(4, True, replace(ort, symmetric=True)) == (-8, 7)
+    assert code_ends(8, True, replace(ort, reduce_range=True)) == (-64, 64)
+    assert code_ends(4, True, replace(ort, reduce_range=True)) == (-4, 3)
+    assert code_ends(8, False, replace(ort, reduce_range=True)) == (0, 127)
     torch = get("torch.MinMaxObserver")
-    assert choose_codes(8, True, replace(torch, reduce_range=True)) == (-64, 63)
-    assert choose_codes(8, True, replace(torch, symmetric=True)) == (-128, 127)
-    assert choose_codes(8, False, GridRule(narrow=True)) == (1, 255)
-    assert choose_codes(8, False, GridRule(), qmax=100) == (0, 100)
+    assert code_ends(8, True, replace(torch, reduce_range=True)) == (-64, 63)
+    assert code_ends(8, True, replace(torch, symmetric=True)) == (-128, 127)
+    assert code_ends(8, False, GridRule(narrow=True)) == (1, 255)
+    assert code_ends(8, False, GridRule(), qmax=100) == (0, 100)
 
 
 def test_answers_to_nothing():
@@ -383,3 +383,12 @@ def test_ranges_per_channel_and_per_block():
     assert choose_grid(lo.reshape(3, 1), hi.reshape(3, 1)).along(2)[0].shape == (3, 1)
     x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     assert grid_for(x, axis=1).scale.shape == (3,)
+
+
+@pytest.mark.parametrize("x", [[-1, 3], np.int8([[-128, 127], [0, 5]]), np.uint16([7]), [[True, False]], np.zeros((0, 2), int)])
+@pytest.mark.parametrize("axis", [None, 0])
+def test_whole_numbers_have_the_grid_of_the_same_floats(x, axis):
+    floats = np.asarray(x, np.float32)
+    assert all((a == b).all() and a.dtype == np.float32 for a, b in zip(value_range(x, axis), value_range(floats, axis)))
+    for make in (symmetric_grid, asymmetric_grid):
+        assert (make(x, axis=axis).scale == make(floats, axis=axis).scale).all()

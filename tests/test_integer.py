@@ -50,6 +50,32 @@ def test_the_limits_are_the_derived_ones(a_type, b_type):
     assert LIMITS[a_type, b_type] * largest <= 2**24 < (LIMITS[a_type, b_type] + 1) * largest
 
 
+def peak(f, *arguments):
+    """The answer, and the bytes that NumPy allocated for it at most at one time."""
+    tracemalloc.start()
+    try:
+        return f(*arguments), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_sums_are_32_bits_wide_as_long_as_all_terms_fit():
+    """Eight products of at most 128 (128 + 2,097,023) are 2^31 - 2^10; a zero point further they may be 2^31."""
+    a, b = np.full((1000, 8), -128, np.int8), np.full((8, 1000), -128, np.int8)
+    y, used = peak(integer_matmul, a, b, 0, 2_097_023)
+    assert (y == 2**31 - 2**10).all() and y.dtype == np.int32
+    assert used <= 1.05 * (4 + 4) * y.size  # float32 products beside their int32 copy
+    assert (integer_matmul(a, b, 0, 2_097_024, "saturate") == 2**31 - 1).all()
+    with pytest.raises(ValueError, match=str(2**31)):
+        integer_matmul(a, b, 0, 2_097_024)
+
+
+def test_long_products_take_the_memory_of_a_block():
+    a = np.full((4, 2**20), -1, np.int8)
+    y, used = peak(integer_matmul, a, a.T)
+    assert (y == 2**20).all() and used <= 2**20  # a copy of the codes alone would be four times this
+
+
 def test_beyond_the_limit_one_float32_product_is_wrong():
     """What the blocks are for: 1,025 products of -128 by -128 and one of 1 by 1."""
     a = np.full((1, 1026), -128, np.int8)
@@ -113,6 +139,7 @@ def test_sums_that_int32_cannot_hold():
     with pytest.raises(ValueError, match="'clip'"):
         to_int32([1], "clip")
     assert to_int32(np.uint32([2**32 - 1]), "saturate").tolist() == [2**31 - 1]
+    assert to_int32(np.float64([2.0**32 + 5, -(2.0**31) - 1]), "wrap").tolist() == [5, 2**31 - 1]  # whole, from a float product
     huge = integer_matmul([[1]], [[1]], a_zero=2**20, b_zero=2**20, overflow="saturate")
     assert huge.tolist() == [[2**31 - 1]]
     lowest = np.full((1, 2**17), -128, np.int8)  # the sum is 2^31 itself, one more than int32 holds
@@ -158,6 +185,8 @@ def test_shapes_strides_and_what_is_left_alone():
         (([[1]], [1]), r"\(1,\)"),
         (([[1]], [[1]], [0, 0]), "zero points"),
         (([[1]], [[1]], 0, [0, 0]), "zero points"),
+        (([[1]], [[1]], 0.5), r"^a_zero is \[0.5\]"),
+        (([[1]], [[1]], 0, [2.5]), r"^b_zero is \[2.5\]"),
         (([[1]], [[1]], 0, 0, "clip"), "overflow"),
     ],
 )
@@ -315,8 +344,21 @@ def test_dynamic_outputs_are_within_their_bound(seed, axis):
     exact = ((q - z) * np.asarray(s, float)) @ real_w + bias
     size = np.abs(exact) + np.abs(bias)
     assert (np.abs(y - exact) <= 2.0**-22 * size).all()
-    half = np.broadcast_to(np.asarray(s, float), x.shape)  # z rounded: the ends may clip by half a step more
-    assert (np.abs(exact - (x.astype(float) @ real_w + bias)) <= (half * (1 + 2.0**-20)) @ np.abs(real_w) + 1e-12).all()
+    half = np.broadcast_to(np.asarray(s, float), x.shape) * (0.5 + 255 * 2.0**-21)  # the bound of dynamic_quantize
+    assert (np.abs(exact - (x.astype(float) @ real_w + bias)) <= half @ np.abs(real_w) + 1e-12).all()
+
+
+@given(
+    st.lists(st.floats(-4, 4, width=32), max_size=6),
+    st.sampled_from([-1.5, -0.5, 0.5, 1.5, 126.5, 127.5]),
+    st.sampled_from(["fbgemm.linear_dynamic", "onnxruntime.DynamicQuantizeMatMul", DynamicLinear()]),
+)
+def test_dynamic_codes_are_half_a_step_off_at_the_ends_too(inside, end, rule):
+    x = np.float32([*inside, end, end + 255 if end < 0 else end - 255])  # where s = 1, z lies on a tie
+    q, grid = dynamic_quantize(x, rule)
+    s, z = Fraction(float(grid.scale)), int(grid.zero_point)
+    worst = max(abs(Fraction(float(v)) - (int(c) - z) * s) for v, c in zip(x, q, strict=True))
+    assert worst <= s / 2 + s * 255 * Fraction(2) ** -21
 
 
 def test_one_tie_changes_the_output_of_dynamic_quantization():

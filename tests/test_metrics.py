@@ -1,6 +1,7 @@
 """Ranking metrics equal brute force over all orders of equal scores, in exact rational arithmetic; and how sure a mean is."""
 import itertools
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -407,6 +408,8 @@ def test_mean_and_error():
     assert abs(found.error - math.sqrt(variance)) <= 10 * U
     assert math.isnan(metrics.mean_and_error([3]).error)
     assert metrics.mean_and_error([0, 1]) == metrics.Estimate(0.5, 0.5, 2)
+    for kind in (bool, np.uint8, np.int16, np.float16):
+        assert metrics.mean_and_error(np.array([0, 1], kind)) == metrics.Estimate(0.5, 0.5, 2)
     assert metrics.mean_and_error(np.float32([2**24, 1, 1, 0])).mean == (2**24 + 2) / 4  # float32 would lose the ones
 
 
@@ -447,6 +450,19 @@ def test_bootstrap_in_blocks_counts_every_repeat():
     error = metrics.mean_and_error(x).error
     # the 50th of 1999 means is a quantile with standard error sqrt(.025 * .975 / 1999) / pdf(1.96) = .06 standard errors
     assert abs((0.5 - found.low) / error - 1.96) < 5 * 0.06 and abs((found.high - 0.5) / error - 1.96) < 5 * 0.06
+
+
+def test_the_memory_of_a_bootstrap_does_not_grow_with_its_repeats():
+    x, peaks = np.zeros(10**5), []
+    tracemalloc.start()
+    try:
+        for repeats in (39, 99):
+            tracemalloc.reset_peak()
+            metrics.paired_bootstrap(np.random.default_rng(0), x, repeats)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+    assert max(peaks) <= 1.1 * 2 * 8 * 10**6  # a million indices and as many values
 
 
 def test_bootstrap_of_more_rows_than_a_block_holds():

@@ -319,8 +319,8 @@ def test_selection_leaves_little_to_sort(monkeypatch):
         for k in (n // 4, n // 2 + 100, n - n // 5):
             assert kth_smallest(a, k) == partition(a, k - 1)[k - 1]
             assert kth_smallest_of_lines(a[None], k).tolist() == [[partition(a, k - 1)[k - 1]]]
-    # the bracket spans 2 half = 4 sqrt(m) + 4 gaps of the sample, of step entries each, give or take 5 times their root
-    gaps = 4 * math.isqrt(m) + 4
+    # the bracket spans 2 half = 4 sqrt(m) gaps of the sample, of step entries each, give or take 5 times their root
+    gaps = 4 * math.isqrt(m)
     assert all(abs(size - gaps * step) <= 5 * math.sqrt(gaps) * step for size in left)
     for few, sizes in ((np.ones(n), []), (rng.random(2**15 - 1), [2**15 - 1])):  # all equal; too few to be worth a sample
         left.clear()
@@ -615,12 +615,20 @@ def test_kth_smallest_is_exact(name):
     assert [kth_smallest(a, k) for k in ranks] == np.sort(a)[np.array(ranks) - 1].tolist()
 
 
+def test_kth_smallest_where_the_sample_misses():
+    """Only the entries that are looked at differ from 0: the bracket lies above most ranks, and one ends just before it."""
+    a, step = np.zeros(N), int(N ** (1 / 3)) | 1
+    a[::step] = 1 + np.arange(len(a[::step]))
+    assert [kth_smallest(a, k) for k in range(N - 149, N + 1)] == np.sort(a)[-150:].tolist()
+
+
 def test_kth_smallest_with_nan_and_lines():
     a = SHAPES["normal"].copy()
     a[::5] = np.nan
     assert kth_smallest(a, 100) == np.sort(a)[99] and np.isnan(kth_smallest(a, N))
     lines = a.reshape(40, -1)
-    assert np.array_equal(kth_smallest_of_lines(lines, 3)[:, 0], np.sort(lines)[:, 2])
+    for k in (1, 3, lines.shape[1] // 2, lines.shape[1]):
+        assert np.array_equal(kth_smallest_of_lines(lines, k)[:, 0], np.sort(lines)[:, k - 1], equal_nan=True)
     for call in (lambda: kth_smallest(a, 0), lambda: kth_smallest(a, N + 1), lambda: kth_smallest_of_lines(lines, 0)):
         with pytest.raises(ValueError):
             call()

@@ -243,12 +243,14 @@ def test_wide_codes_subtract_before_they_are_rounded():
     for wide_or_not in (grid, Grid(1.0, 1, -128, 127)):  # codes may lie outside the range that their grid states
         assert dequantize(q, wide_or_not).tolist() == [2.0**24]  # in float32, 2^24 + 1 would be 2^24 before the difference
     assert dequantize(q, grid, Elementwise(dequantize="difference_float")).tolist() == [2.0**24 - 1]
+    assert dequantize(q + 1, Grid(1.0, 2**24 + 1, 0, 2**32 - 1)).tolist() == [1]  # a zero point that float32 does not know
 
 
 def test_a_vector_cast_meets_what_was_held_below_two_to_the_31():
     x, rule = np.float32([np.nan, np.inf, 3e9, -3e9, -np.inf, 7]), Elementwise(saturation="int32_below_top_first")
     assert quantize(x, Grid(1.0, 5, 0, 255), rule).tolist() == [255, 255, 255, 0, 0, 12]
-    assert quantize(x, Grid(1.0, 128, 0, 255), rule).tolist() == [0, 0, 0, 0, 0, 135]  # 2147483520 + 128 wraps
+    for wide_or_not in (x, x.astype(np.float64)):
+        assert quantize(wide_or_not, Grid(1.0, 128, 0, 255), rule).tolist() == [0, 0, 0, 0, 0, 135]  # 2147483520 + 128 wraps
     assert quantize(x, Grid(1.0, -5, -128, 127), rule).tolist() == [127, 127, 127, 127, 127, 2]  # -2^31 - 5 wraps
 
 
@@ -256,6 +258,8 @@ def test_one_number_beyond_int32_is_enough_to_wrap_and_moves_no_other():
     rule = Elementwise(saturation="int32_first")
     for x, z, q in (([3e9, -100], 0, [-128, -100]), ([-3e9, 7], -5, [127, 2]), ([3e9, 7], -5, [127, 2])):
         assert quantize(np.float32(x), Grid(1.0, z, -128, 127), rule).tolist() == q
+    inside = Elementwise(saturation="int32_first", zero_point="inside")  # nothing is added behind the cast: nothing wraps
+    assert quantize(np.float32([3e9, -3e9, 7]), Grid(1.0, -5, -128, 127), inside).tolist() == [-128, -128, 2]
 
 
 def test_a_float64_quotient_decides_ties_that_float32_makes():
@@ -345,11 +349,26 @@ def test_masks_at_their_edges(mask, passed):
         assert (dx != 0).tolist() == passed
 
 
+def test_a_range_stated_in_float64_ends_where_it_says():
+    """0.7 (7 - 0.5) rounds to float32 as 4.55; the product of 0.7 rounded first is one float32 below, and would shut 4.55 out."""
+    end = np.float32(4.55)
+    assert np.float32(6.5 * 0.7) == end > np.float32(6.5 * float(np.float32(0.7)))
+    rule = Elementwise(zero_point="inside", mask="range")
+    assert fake_quantize_backward([end], [end], Grid(0.7, 0.5, -8, 7), rule).tolist() == [end]
+
+
+def test_a_whole_zero_point_waits_where_a_fractional_one_is_fused():
+    """Ties go to even before an odd zero point is added; fused in, it would turn 0.5 into 1.5, and that into 2."""
+    grid = Grid(np.float32([1.0]), np.array([1]), -8, 7, axis=0)
+    assert quantize(np.float32([0.5, 1.5]), grid, "torch.fake_quantize_per_channel_affine").tolist() == [1, 3]
+
+
 def test_a_scale_of_zero_is_what_the_arithmetic_says_where_a_grid_allows_it():
     grid = Grid(0.0, 5, 0, 255, unchecked=True)
     assert quantize(np.float32([0, 1, -1]), grid, "onnxruntime.QuantizeLinear").tolist() == [0, 255, 0]
     with pytest.raises(ValueError, match="NaN"):
         quantize(np.float32([0]), grid)
+    assert quantize(np.float32([1, -1]), grid, Elementwise(mask="range")).tolist() == [255, 0]
     # a range without width, clipped first: every x becomes its one value
     assert quantize(np.float32([0, 1, -1]), grid, Elementwise(clamp="input")).tolist() == [5, 5, 5]
 
@@ -392,7 +411,8 @@ def test_without_a_clamp_codes_pass_the_range():
 def test_another_kernel_serves_wide_codes():
     x = np.float32([0.5, 1.5, 2.5])
     assert quantize(x, Grid(1.0, 0, -128, 127), "litert.xnnpack.QUANTIZE").tolist() == [0, 2, 2]
-    assert quantize(x, Grid(1.0, 0, -32768, 32767), "litert.xnnpack.QUANTIZE").tolist() == [1, 2, 3]
+    for grid in (Grid(1.0, 0, -32768, 32767), Grid(1.0, 0, 0, 256)):  # 256 is one code more than 8 bits can tell apart
+        assert quantize(x, grid, "litert.xnnpack.QUANTIZE").tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 16, 35])
@@ -423,8 +443,9 @@ def test_refusals_name_both_values_and_the_remedy():
         quantize(x, grid)
     with pytest.raises(ValueError, match="2 dimensions"):
         quantize(x, Grid([1.0] * 4, [0] * 4, -8, 7, axis=2))
-    with pytest.raises(ValueError, match="fractional"):
-        quantize(x, Grid(1.0, 2.5, -8, 7))
+    for z in (2.5, np.float64([1.0, 2.5, 3.0])):
+        with pytest.raises(ValueError, match="fractional"):
+            quantize(x, Grid(np.ones(np.shape(z)), z, -8, 7, axis=1 if np.ndim(z) else None))
     with pytest.raises(ValueError, match="integers"):
         dequantize(x, Grid(1.0, 0, -8, 7))
     with pytest.raises(ValueError, match="shape"):
@@ -443,7 +464,7 @@ def test_refusals_name_both_values_and_the_remedy():
 
 def test_quantized_checks_its_codes():
     grid = Grid(0.5, 0, -8, 7)
-    assert Quantized(np.int8([-8, 7]), grid, 4).bits == 4
+    assert Quantized(np.int8([-8, 7]), grid, 4).bits == Quantized(np.uint8([0, 15]), Grid(0.5, 8, 0, 15), 4).bits == 4
     with pytest.raises(ValueError, match="integers"):
         Quantized(np.float32([1]), grid, 4)
     with pytest.raises(ValueError, match="do not fit 3 bits"):
@@ -469,6 +490,27 @@ def test_memory_is_the_answer_and_a_few_blocks(name):
             before = tracemalloc.get_traced_memory()[0]
             f(x, grid, rule)
             assert tracemalloc.get_traced_memory()[1] - before <= output + 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Elementwise(), Elementwise(zero_point="inside"), Elementwise(zero_point="inside", mask="unrounded")],
+    ids=["after", "inside", "unrounded"],
+)
+def test_the_default_operations_share_one_block(rule):
+    """Beside the answer 1 MiB of work, clipping included; the mask of a gradient is three blocks of booleans more."""
+    x, grid = np.zeros(10**6, np.float32), Grid(0.1, 3, -128, 127)
+    x[::1000] = 1e3
+    calls = ((quantize, (x,), x.size, 0), (fake_quantize, (x,), 4 * x.size, 0), (fake_quantize_backward, (x, x), 4 * x.size, 3))
+    tracemalloc.start()
+    try:
+        for f, arrays, output, masks in calls:
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            f(*arrays, grid, rule)
+            assert tracemalloc.get_traced_memory()[1] - before <= output + 2**20 + masks * 2**18 + 2**16, f.__name__
     finally:
         tracemalloc.stop()
 

@@ -70,7 +70,8 @@ def steady(line):
 
 
 def test_the_main_job_prints_the_table_shown(main_job):
-    """Bytes within 2 %, quality within .01: other BLAS builds sum in another order, and training carries that on."""
+    """Other kernels of BLAS sum in another order, and training carries that on. Measured with OPENBLAS_CORETYPE=Prescott, Haswell
+    and Nehalem, the last without NumPy's AVX: counts and bytes move by 6.4 % at the most, shares by .016. Here twice that."""
     shown = next(text for kind, text in BLOCKS if kind == "console").splitlines()[3:]
     printed = main_job[0].stdout.splitlines()[2:]
     assert [steady(a)[0] for a in shown] == [steady(b)[0] for b in printed[: len(shown)]]
@@ -80,4 +81,4 @@ def test_the_main_job_prints_the_table_shown(main_job):
                 assert x == y
                 continue
             x, y = (float(v.replace(",", "")) for v in (x, y))
-            assert abs(x - y) <= max(0.02 * abs(x), 0.03), f"shown {a}\nprinted {b}"
+            assert abs(x - y) <= (0.032 if abs(x) <= 1 else 0.13 * abs(x)), f"shown {a}\nprinted {b}"

@@ -52,13 +52,14 @@ def test_roundings_by_brute_force(eighths):
     assert ROUND["half_away"](v) == max(best, key=abs) and ROUND["half_to_zero"](v) == min(best, key=abs)
     assert ROUND["half_up"](v) == max(best) and ROUND["half_down"](v) == min(best)
     assert ROUND["toward_zero"](v) == int(v) and ROUND["away_from_zero"](v) == (math.ceil(v) if v > 0 else math.floor(v))
-    assert round_by(lambda axis: "half_up_added", v) == ROUND["half_up"](v), "where the sum with 1/2 is exact"
-    assert round_by(lambda axis: "half_away_added", v) == ROUND["half_away"](v)
+    assert round_by(lambda axis: "half_up_added", v, exact.fl32) == ROUND["half_up"](v), "where the sum with 1/2 is exact"
+    assert round_by(lambda axis: "half_away_added", v, exact.fl32) == ROUND["half_away"](v)
 
 
 def test_a_sum_with_one_half_rounds_up():
     below = Fraction(float(np.nextafter(F(0.5), F(0))))
-    assert round_by(lambda axis: "half_up", below) == 0 and round_by(lambda axis: "half_up_added", below) == 1
+    assert round_by(lambda axis: "half_up", below, exact.fl32) == 0
+    assert round_by(lambda axis: "half_up_added", below, exact.fl32) == 1
 
 
 OPERATIONS = sorted({operation for operation, _ in RIGHT})

@@ -6,7 +6,7 @@ the loss never rises. No epochs, no negatives to draw, and H of every row is kno
 
 Letters     X (N, M) 1 where row n met column m, else 0; u, i the rows of the two tables U (N, D), I (M, D); a weight of what was
             not met, r decay; H (N, D, D), g (N, D) of the quadratic of each row; n_u how many ones row u has; E the identity
-Not here: the same model trained on sampled negatives (recommender, training). Read next: pruning.
+Not here: the same model trained on sampled negatives (recommender, training). Read next: rule, pruning.
 """
 
 from __future__ import annotations

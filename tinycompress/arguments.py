@@ -15,7 +15,7 @@ from collections.abc import Callable
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `compress`, in three groups: of both tables, of the main one, of the smallest file.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      argparse
 
     >>> parser = argparse.ArgumentParser()
@@ -62,7 +62,7 @@ SMALLEST_ONLY = ["within"]
 def refuse_unused(a: argparse.Namespace) -> None:
     """Refuse an option of the table that was not asked for.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  an option given its default value cannot be told from one not given, and passes
     Raises      ValueError with the option, its value and what to do
     Source      this package

@@ -4,10 +4,10 @@ All bags of a field are kept end to end in one array, with the place where each 
 embedded and summed without a Python loop. A field is either one code per entity, an int array (N,), or such a Bag; `take`
 serves both.
 
-codes    int64 (nnz,): the codes of all bags, one bag after the other; nnz is their number
-offsets  int64 (N + 1,): entity i holds codes[offsets[i]:offsets[i + 1]]; an empty bag has two equal offsets
-
-Not here: what a bag is summed or averaged into (ops), how text becomes codes (fields). Read next: interactions.
+Letters     codes int64 (nnz,): the codes of all bags, one bag after the other; nnz is their number
+            offsets int64 (N + 1,): entity i holds codes[offsets[i]:offsets[i + 1]]; an empty bag has two equal offsets
+            N entities, B rows of a batch
+Not here: what a bag is summed or averaged into (ops), how text becomes codes (fields). Read next: delimited, interactions.
 """
 from __future__ import annotations
 

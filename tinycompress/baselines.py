@@ -68,7 +68,7 @@ def item_neighbours(x: csr_matrix, neighbours: int | None = None, block: int = 1
     Shapes      X (M, I) of zeros and ones -> (M, I)
     Units       memory ~ M I + 3 block (M + I) numbers: items are taken in blocks, because all I^2 cosines may be too many
     Bound       (I + 8) u S: no term is negative
-    Convention  `neighbours`: only the so many j most similar to i count in its score, the lower code among equals; None: all.
+    Convention  `neighbours`: how many items j, the most similar to i, count in its score, the lower code among equals; None: all.
                 An item that nobody met scores 0
     Raises      ValueError if X holds anything but 0 and 1, or neighbours is below 1
     Source      Sarwar, Karypis, Konstan, Riedl 2001 (WWW)

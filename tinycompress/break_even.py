@@ -4,8 +4,7 @@ A kept value costs its own bits and a share of what says where it is. That share
 density for indices, and for gaps depends on how often a gap is too long. No encoding of random positions beats
 H(d) + d v. Everything here is arithmetic about sizes; `sparse` makes the arrays, and the tests count those.
 
-Letters: d density (the fraction kept), v bits per value, i bits per index, b bits per gap, N numbers.
-
+Letters     d density (the fraction kept), v bits per value, i bits per index, b bits per gap, N numbers
 Not here: encoding anything (sparse), what entropy coding takes off afterwards (coding, streams).
 Read next: streams, storage.
 """
@@ -24,7 +23,7 @@ def bits_per_weight(encoding: str, density: float, value_bits: float) -> float:
                 gap of b bits d (v + b) (1 + q / (1 - q)), q = (1 - d)^(2^b): each further 2^b zeros need a filler   (2)
                 n:m n / m (v + ceil(log2 m)), which holds d <= n / m only: inf above                           (3)
                 entropy H(d) + d v, H(d) = -d log2 d - (1 - d) log2(1 - d)                                     (4)
-    Shapes      takes none
+    Shapes      takes no arrays
     Limits      d -> 0: dense v, bitmap 1, gaps (v + b) / 2^b (fillers alone), csr and entropy 0. (4) gives a kept value all
                 2^v patterns; it is not zero, so log2(2^v - 1) bits would do, and dense can be d (v - that) below (4); csr<i>
                 goes below it at d < e / 2^i, where rows are so empty that their starts, not counted here, outweigh the rest
@@ -61,7 +60,7 @@ def break_even_density(encoding: str, value_bits: float) -> float:
     """Return the density below which an encoding takes fewer bits than the dense array.
 
     Equation    csr v / (v + i); bitmap 1 - 1 / v; n:m n / m if n (v + ceil(log2 m)) < m v; gaps and entropy by bisection
-    Shapes      takes none
+    Shapes      takes no arrays
     Limits      0 where it never is the smaller one (a bitmap of 1-bit values)
     Source      bits_per_weight = v, solved for d: every formula there rises with d, entropy up to its crossing
 
@@ -82,7 +81,7 @@ def break_even_density(encoding: str, value_bits: float) -> float:
 def winner(density: float, value_bits: float, encodings: tuple[str, ...] = ENCODINGS) -> tuple[str, float]:
     """Return the encoding with the fewest bits per weight at a density, and those bits.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  equal sizes: the one named first
     Source      bits_per_weight
 
@@ -97,7 +96,7 @@ def break_even_table(
 ) -> list[dict[str, float | str]]:
     """Return one row per density: the bits per weight of each encoding, the entropy bound, and which encoding wins.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       bits per weight; `waste` is what the winner takes above the entropy bound
     Source      bits_per_weight
 
@@ -128,7 +127,7 @@ def layout_bytes(
     Equation    csr count (v + i) + (rows + 1) i; csc the same with columns; coo count (v + 2 i)
                 bsr count (r c v + i) + (rows / r + 1) i for count blocks of r x c
                 bitmap count v + rows (ceil(columns / 8) + row offsets); n:m count v + ceil(count place_bits / 8)
-    Shapes      takes none; `count` is what is kept: values, or blocks for bsr
+    Shapes      takes no arrays; `count` is what is kept: values, or blocks for bsr
     Units       bytes
     Convention  scipy.sparse: index_bytes 4; torch: 8; compressed-tensors: bitmap with row_offset_bytes 8; cutlass 2:4
                 place_bits 2, and 4 for its 1:2 of float32

@@ -7,10 +7,9 @@ grid. Smallest and largest value are exact but follow a single outlier; a moving
 Which data? A range is a parameter like a weight. Chosen on test rows it makes the test score a training score. So `calibrate`
 takes a split, whole, and hands only its training part on: there is no argument through which test rows could come.
 
-Letters: x a batch of values, lo and hi the ends of a range.
-
+Letters     x a batch of values, lo and hi the ends of a range
 Not here: a range cut by percentile or divergence (histograms), the grid with the least squared error (least_squares), other
-libraries' histograms (collectors). Read next: histograms.
+libraries' histograms (collectors). Read next: cuts, histograms.
 """
 from __future__ import annotations
 
@@ -40,7 +39,8 @@ class Split(Protocol):
     """Whatever has a training part, such as splits.Split."""
 
     @property
-    def train(self) -> Any: ...
+    def train(self) -> Any:
+        """The part that may be learned from."""
 
 
 Seen = TypeVar("Seen", bound=Observer)

@@ -11,7 +11,8 @@ request; left for each pair are joining the two and the layers above:
 So a model that multiplies its fields and has no hidden layer leaves one dot product per pair: the student that is fastest here.
 
 Letters     V products, P their share of the first layer, r the request's share, I inputs and O outputs of the first layer,
-            D columns of a table, F fields, w weights, b bias, h what a layer puts out, C classes, K best products
+            D columns of a table, F fields, w weights, b bias, h what a layer puts out, C classes, K best products,
+            u unit roundoff
 Not here: pairs of many users at once (scoring), finding the best without scoring all (approximate nearest neighbours).
 Read next: optimizers.
 """
@@ -44,13 +45,13 @@ def ranker(
     Equation    (1) or (2), then h <- relu(h) w_l + b_l for the layers above, `scoring.ranking_scores`, `scoring.top_k`
     Shapes      items: for each field the codes (V,) or V bags of the catalogue, or None where the request brings them;
                 request: for each field that is None one code (1,) or one bag -> products (min(K, V),), scores (min(K, V),)
+    Bound       layer by layer, |y - forward's y| <= 2 gamma_n (|h| |w| + |b|), gamma_n = n u / (1 - n u), for equal h: n is
+                I + 1 as in `scoring.predictor`, but I + F in the first layer under product: there each term of the sum is a
+                product of F + 1 numbers, rounded F times on either side, in whatever order
     Convention  equal scores: the lower product first. Products are scored in blocks, by default of 2^17 numbers in the widest
                 layer, which stay in a level 2 cache. Memory: P, which is (V, O) for concat and (V, D) for product; where that
                 is too much, `scoring.predictor(expected=0)` prepares nothing. The parameters must not change afterwards: some
                 are read at once, some at each request.
-    Bound       layer by layer, |y - forward's y| <= 2 gamma_n (|h| |w| + |b|), gamma_n = n u / (1 - n u), for equal h: n is
-                I + 1 as in `scoring.predictor`, but I + F in the first layer under product: there each term of the sum is a
-                product of F + 1 numbers, rounded F times on either side, in whatever order
     Raises      ValueError if items or request do not fit the fields or each other, or a code has no row
     Source      this package
 

@@ -9,8 +9,7 @@ Two identities tell these numbers apart from each other: recall with average="we
 recall is weighted by its size; and with every label counted, micro precision, micro recall and micro F1 are accuracy too.
 So on unequal classes only macro says something that accuracy does not.
 
-Letters used in this file: N rows; C classes.
-
+Letters     N rows; C classes
 Not here: probabilities and thresholds (probabilities), sample weights, several labels per row.
 Read next: probabilities.
 """
@@ -168,8 +167,8 @@ def recall(
     """Return the share of the rows of a class that were given to it.
 
     Equation    tp / actual, class by class, then averaged                                              (2)
-    Limits      average="weighted" is accuracy: sum over classes of (actual / N) (tp / actual) = sum of tp / N
     Shapes      y_true, y_pred (N,) -> float, or (C,) with average=None
+    Limits      average="weighted" is accuracy: sum over classes of (actual / N) (tp / actual) = sum of tp / N
     Convention  keywords: see precision
     Raises      ValueError if the columns differ in length or kind, a label is NaN, or a keyword is unknown
     Source      the usual definition; keyword values as scikit-learn's precision_recall_fscore_support

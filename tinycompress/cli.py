@@ -7,7 +7,7 @@
 Results go to standard output; progress and complaints go to standard error, progress only where someone is watching. An error is
 one line and exit status 2. Modules are imported when a command needs them, so that `--help` answers at once.
 
-Not here: what the commands do (compress, verify). Read next: bags, where the data begin.
+Not here: what the commands do (compress, verify). Read next: bags.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 done and the answer is no, 2 could not be done.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  130 if Ctrl-C interrupted it, as a shell reports it. What may go wrong with a sound program (a file, an option, a
                 full disk, too little memory) is 2 and one line; any other exception is a fault of ours and keeps its traceback
     Raises      SystemExit as argparse does: status 0 after --help, 2 for options that it does not know

@@ -4,8 +4,8 @@ Three steps in turn, none of which makes the whole cost larger: codes for given 
 given codes, lengths for given codes (priced_levels). What comes out is one small integer per number, most of them the same few,
 for an entropy coder to write; decode_tables turns what a file holds back into rows.
 
-Letters     t rows as they are meant (V, D), c levels, q codes, H of each row, d = c_q - t, b bits of a code, lambda the price
-            of a bit in units of the loss
+Letters     t rows as they are meant (V, D), V' of them after sharing; c levels, A to a column, q codes, H of each row,
+            d = c_q - t, b bits of a code, lambda the price of a bit in units of the loss
 Not here: H (row_curvature, alternating), the coder (coding), the turn that makes columns worth coding (factorization).
 Read next: factorization.
 """

@@ -4,10 +4,9 @@ Codes that are not equally frequent need fewer bits than their width. The entrop
 that treats symbols alone and knows their frequencies; Huffman's code spends whole bits per symbol and stays below
 H + 1; a range coder spends fractions of bits, and this one learns the frequencies as it goes, so no table is stored.
 
-Letters: q codes, b bits (of a code), n counts, p probabilities, H entropy.
-
-Not here: zlib and lzma, which are faster and see repetitions too (streams chooses between them and this one), and
-packing to equal widths (packing). Read next: streams, codebooks.
+Letters     q codes, A symbols that may occur, b bits (of a code), n counts, p probabilities, H entropy
+Not here: zlib and lzma, which are faster and see repetitions too (streams chooses between them and this one), and packing to
+equal widths (packing). Read next: sparse, streams.
 """
 from __future__ import annotations
 
@@ -86,7 +85,7 @@ def huffman_bits(counts: npt.ArrayLike, length_bits: int = 8) -> int:
 
 
 def adaptive_bits(codes: npt.ArrayLike, bits: int, columns: int = 1) -> float:
-    """Return the bits that an ideal coder spends which learns as it goes: what range_encode is measured against.
+    """Return the bits that an ideal coder spends if it learns as it goes: what range_encode is measured against.
 
     A code is b yes-or-no decisions, highest bit first; the bits before it choose a node of a tree, and each node counts
     its own zeros and ones. After n0 zeros and n1 ones the next zero has p = (n0 + 1/2) / (n0 + n1 + 1) (Krichevsky and

@@ -3,8 +3,8 @@
 They differ from `histograms` where a later batch needs a wider histogram than the first: each library then repairs its bins in
 its own way, so that what it answers depends on the order of the batches. Each way is a value of a field of HistogramRule.
 
-Letters: x a batch of values, counts and edges of a histogram, lo and hi the smallest and the largest value seen.
-
+Letters     x (N,) a batch of values, counts (N,) and edges (N + 1,) of a histogram, lo and hi the smallest and the largest value
+            seen
 Not here: the cuts (cuts), a histogram that batches cannot upset (histograms). Read next: least_squares.
 """
 from __future__ import annotations

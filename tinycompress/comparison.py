@@ -3,7 +3,7 @@
 Nothing in it is computed from a formula like "32 / bits": bytes are those of the file, quality and speed those of the model
 that was read back from it.
 
-Not here: the recipes themselves (recipes), formatting (report). Read next: metrics, cost, report.
+Not here: the recipes themselves (recipes), formatting (report). Read next: frontier, report.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def make_models(
     sizes: Sizes,
     schedule: Schedule,
     rng: np.random.Generator,
-    progress: Callable[[str], Progress | None] = lambda name: None,
+    progress: Callable[[str], Progress | None] | None = None,
 ) -> Iterator[tuple[str, Model]]:
     """Yield (name, model) for the original and its six smaller versions, each as soon as it is made.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  progress(name) is asked for the callback of each training. The random numbers of one recipe do not depend on what
                 the others drew.
     Source      this package
@@ -71,6 +71,7 @@ def make_models(
     >>> [name for name, _ in make_models(problem, Sizes(2, (4,), 2, (2,)), Schedule(1), np.random.default_rng(0))]
     ['original', 'pruned', 'int8', 'int4', 'distilled', 'pruned + int8', 'distilled + int4']
     """
+    progress = progress or (lambda name: None)
     own, pruning, student = rng.spawn(3)
     int8, int4 = f"int{sizes.bits}", f"int{sizes.low_bits}"
     if int8 == int4:
@@ -97,7 +98,7 @@ def measure(
 ) -> tuple[Row, Quality, cost.Latency]:
     """Return the row of one model, from its file and that of the original; its quality; and its latency in seconds per run.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       bytes: os.path.getsize; latency: median milliseconds per 1,000 pairs, over `runs` runs of `pairs` pairs after 3
                 for warming up; the speed-up is the median ratio of runs that took turns with the original's
     Convention  codes are decoded when a file is loaded, before the clock starts. Where a model gives equal scores, even its
@@ -133,7 +134,7 @@ def measure(
 def best_row(problem: Problem, k: int = 10) -> Row:
     """Return the row of the best possible model, where the problem knows the true probabilities.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if it does not
     Source      evaluation.best_possible
 
@@ -148,7 +149,7 @@ def best_row(problem: Problem, k: int = 10) -> Row:
 def quality_columns(quality: Quality) -> dict[str, float]:
     """Return the columns of the table that speak of quality.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> columns = quality_columns(Quality(0.5, 0.5, 0.5, 0.5, 0.25, 0.125, 0.0, 0.75, np.zeros((1, 1))))
@@ -162,7 +163,7 @@ def quality_columns(quality: Quality) -> dict[str, float]:
 def save_model(path: str | Path, model: Model, codec: str = "zlib", **meta: Any) -> int:
     """Write a model as one file and return its size in bytes.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       bytes
     Raises      ValueError or OSError as `storage.save`
     Source      storage
@@ -182,7 +183,7 @@ def save_model(path: str | Path, model: Model, codec: str = "zlib", **meta: Any)
 def load_model(path: str | Path) -> Model:
     """Return the model of a file that `save_model` wrote.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if the file is damaged, foreign, or holds no recommender
     Source      storage
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def add_command(commands: Any) -> None:
     """Add `compress` and its arguments to the commands of a parser.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      argparse
 
     >>> commands = argparse.ArgumentParser().add_subparsers()

@@ -5,7 +5,7 @@ with equal inputs merge into one with a mean label. What is left can only be app
 features stays close to that of all rows; a weighted coreset also says how much each chosen row stands for.
 
 Letters     phi features of the rows (N, H), mu their mean, S the sum of the rows chosen so far, k how many they are
-            w weights, m rows to choose
+            w weights, m rows to choose, U rows that differ, C classes
 Not here: rows that are in no data (synthetic_rows); the loss that uses weights (dense_training). Read next: synthetic_rows.
 """
 from __future__ import annotations

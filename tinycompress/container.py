@@ -10,10 +10,9 @@
     16        BLAKE2b digest of everything before it
 
 Integers are little-endian; the header is deflated with the preset dictionary _WORDS. Sections have sizes and no positions,
-so they cannot overlap, and they must fill the file to its last byte. A reader allocates
-nothing on the word of a number that the file's true length does not bear out.
-
-Letters: none. Checksums find accidents; they do not prove who wrote the file, and a reader of the sections must doubt them still.
+so they cannot overlap, and they must fill the file to its last byte. A reader allocates nothing on the word of a number that the
+file's true length does not bear out. Checksums find accidents; they do not prove who wrote the file, and a reader of the
+sections must doubt them still.
 
 Not here: what the sections mean (storage) and how they got small (streams). Read next: tensors, storage.
 """
@@ -142,7 +141,7 @@ def read_sections(path: str | os.PathLike[str]) -> tuple[Any, list[bytes]]:
 def fields(entry: Any, **types: type) -> tuple[Any, ...]:
     """Return the named fields of a JSON object, each of exactly its type.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if the entry is no object, or a field is missing or of another type (True is no int)
     Source      this package
 

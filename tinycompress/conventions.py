@@ -4,8 +4,8 @@ The classes of records name the axes and their options (pruning_rules, quantizat
 the values that others chose stand in conventions.toml, one entry per outside operation, named as its own project names it.
 Functions that follow a convention take `convention=`: a record, or the name of an entry.
 
-Not here: any arithmetic. A record is only values; the module that does the arithmetic interprets them, and none of them asks
-for a name. Read next: pruning, quantization, distillation, whose functions take these records.
+Not here: any arithmetic. A record is only values; the module that does the arithmetic interprets them, and none of them asks for
+a name. Read next: selection, pruning, quantization, distillation.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _entries() -> dict[str, Any]:
 def names() -> list[str]:
     """List the names `get` knows, in the order of conventions.toml.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      conventions.toml, where each entry has its own
 
     >>> "torch.quantize_per_tensor" in names()
@@ -65,7 +65,7 @@ def names() -> list[str]:
 def get(name: str) -> Any:
     """Return the frozen record of one outside operation, by that operation's own name.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if no entry has that name; the nearest names are given
     Source      conventions.toml, where each entry has its own
 
@@ -83,7 +83,7 @@ def get(name: str) -> Any:
 def resolve(convention: T | str, kind: type[T]) -> T:
     """Return `convention` as a record of class `kind`, looking it up when it is a name.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if the record is of another class than the function needs
     Source      this package
 

@@ -5,9 +5,8 @@ Each is counted from the thing itself: bytes are those of a file that was writte
 matrix in a dense layout is multiplied in full. Operation counts are here too, because they compare models across machines,
 but they are not time: an embedding multiplies nothing and waits for memory.
 
-Letters used in this file: w weights (I, O); D embedding columns; I inputs; O outputs.
-
-Not here: memory at run time, energy. Read next: report, which puts these numbers into a table.
+Letters     w (I, O) weights, I inputs, O outputs; table (V, D), V rows, D columns; F functions that are timed
+Not here: memory at run time, energy. Read next: report.
 """
 from __future__ import annotations
 
@@ -88,7 +87,7 @@ def nonzero(params: Mapping[str, Any]) -> int:
 def file_bytes(path: str | os.PathLike[str]) -> int:
     """Return the size of a written file: the only number of bytes that a model has.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       bytes
     Raises      OSError if there is no such file
     Source      os.path.getsize
@@ -136,7 +135,7 @@ def bit_operations(multiply_adds: float, weight_bits: int, activation_bits: int)
     """Return multiply-adds weighted by the bits of their factors: what an integer multiplier of that width costs.
 
     Equation    multiply_adds * weight_bits * activation_bits
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       bit operations
     Convention  a float32 factor counts 32 bits, by the same rule; the accumulator's width is left out
     Raises      ValueError if a number of bits is below 1
@@ -206,7 +205,7 @@ def measure_in_turn(
 def measure_latency(function: Callable[[], Any], repeats: int = 30, warmup: int = 3, *, calls: int = 1) -> Latency:
     """Measure how long a call of `function` takes.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       seconds per call
     Convention  `warmup` calls first, unmeasured (caches, lazy imports); then `repeats` times on a monotonic clock with
                 the garbage collector off, each over `calls` calls (raise it where one call is below a microsecond or so).
@@ -227,7 +226,7 @@ def compare_latency(
     """Measure two functions in turn, and how many times as fast the second is.
 
     Equation    ratio = median over rounds of (seconds of first) / (seconds of second)
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       seconds per call; the ratio is a plain number
     Convention  first, second, second, first, first, ...: the ratio within a round is fair where the two times, measured one
                 after the other, are not. Otherwise as measure_in_turn

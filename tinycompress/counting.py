@@ -30,9 +30,9 @@ def count_pruned(n: int, sparsity: float, *, align: int = 1, convention: CountRu
     Equation    k = round(s n) + offset              where the rule rounds the pruned side                          (1)
                 k = n - round((1 - s) n) + offset    where it rounds the kept side                                  (2)
     Shapes      takes numbers; `align` > 1 prunes whole groups of that many neighbours (n channels, removed in fours)
+    Limits      s = 0: none; s = 1: all (default rule)
     Convention  default: (1), half to even, float64, so 5 at 0.5 prunes 2 and 7 at 0.5 prunes 4. Nothing else is meant by
                 sparsity anywhere in this package: the fraction that becomes zero. Peers: see `conventions.get(name)`
-    Limits      s = 0: none; s = 1: all (default rule)
     Raises      ValueError if sparsity is not a fraction, or where the rule says `error`
     Source      rules measured on eleven libraries, each with its build in conventions.toml
 

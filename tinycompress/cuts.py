@@ -4,8 +4,7 @@ Three ways to weigh what is clipped against what is coded more finely. A percent
 divergence asks how far the coded distribution is from the true one, each seen as a distribution over bins. A walk moves the ends
 inward, quantile by quantile, while an estimate of the squared error falls.
 
-Letters: counts (N,) per bin, edges (N + 1,) of the bins; m bins in a window, `levels` codes; p, q distributions.
-
+Letters     counts (N,) per bin, edges (N + 1,) of the bins; m bins in a window, `levels` codes; p, q distributions
 Not here: filling a histogram (histograms, collectors), the least squared error itself (least_squares). Read next: histograms.
 """
 from __future__ import annotations

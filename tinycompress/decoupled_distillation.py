@@ -40,10 +40,10 @@ def decoupled_kd_loss(
 
     Equation    L = f sum_n [target_weight D(b_t, b_s) / R_2 + rest_weight D(q_t, q_s) / R_C]                               (2)
     Shapes      student_logits, teacher_logits (N, C), labels (N,) -> number
+    Limits      target_weight 1 and a rest_weight of 1 - p_t^y in each row: kd_loss
     Convention  by default f = T^2, D = KL, R = N for both; reduction "mean" divides the first by 2 N and the second by C N.
                 The labelled class is left out of q: a library that adds -1000 to its logit instead agrees to rounding while
                 no logit lies that far below the best.
-    Limits      target_weight 1 and a rest_weight of 1 - p_t^y in each row: kd_loss
     Raises      ValueError if shapes do not fit, there is one class only, or a label is no class
     Source      Zhao et al. 2022 (arXiv 2203.08679), equations 4 and 7
 

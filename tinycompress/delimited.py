@@ -4,6 +4,7 @@ Bytes become text (gzip is opened, a byte order mark dropped, NUL refused), text
 many cells. No cell is interpreted here, except by `parse_column`, which takes the interpretation as an argument and reports the
 line where it fails.
 
+Letters     M lines that are not blank, C columns
 Not here: which column means what (interactions). Read next: interactions.
 """
 from __future__ import annotations

@@ -7,7 +7,7 @@ compressed rows come from is free: exact unique rows, herded or weighted subsets
 The same sentence with "parameters" for "rows" gives joint training: the loss at the raw parameters and the loss at a compressed
 view of them (masked, fake-quantized), so that both stay good.
 
-Letters     l the loss of a row, w its weight, b the compressed share; n raw rows, m compressed rows
+Letters     l the loss of a row, w its weight, b the compressed share; n raw rows, m compressed rows; B rows of a batch, C classes
 Not here: where compressed rows come from. Read next: condensation, synthetic_rows.
 """
 from __future__ import annotations
@@ -125,7 +125,7 @@ def seen_through(
 ) -> Objective:
     """Return the objective at the view of the parameters, with the gradient brought back to the parameters themselves.
 
-    Equation    L(theta) = L(view(theta));  with `joint`: (1 - b) L(theta) + b L(view(theta)), both on the same batch twice
+    Equation    L(theta) = L(view(theta));  with `joint`: (1 - b) L(theta) + b L(view(theta)), given the same batch twice
     Shapes      as the objective's and the view's
     Source      the chain rule
 

@@ -87,8 +87,8 @@ def split_alpha(alpha: float | None, convention: Convention, beta: float | None 
     """Return (soft_weight, hard_weight) for the alpha of some library.
 
     Equation    alpha on_soft: (alpha, 1 - alpha);  on_hard: (1 - alpha, alpha);  separate: (alpha, beta)
-    Shapes      takes none
-    Convention  beta, where given, is the weight of the other term. alpha None is 0 labels where alpha is on_hard.
+    Shapes      takes no arrays
+    Convention  beta, where given, is the weight of the other term. alpha None is a hard weight of 0 where alpha is on_hard.
     Raises      ValueError if the convention has two separate weights and beta is missing, or alpha is None elsewhere
     Source      the convention's
 

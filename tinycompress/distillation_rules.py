@@ -1,6 +1,7 @@
 """How distillation losses differ: the divergence, the temperature's square, the mean, whose weight alpha is; weights by rank.
 
-Each field is an axis, each option a value that some library uses; a library is one point of that space.
+Each field is an axis, each option a value that some library uses; a library is one point of that space. What an option
+does is said beside it, in the source.
 
 Not here: the arithmetic (soft_targets, ranking_distillation); the points (conventions). Read next: conventions.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tinycompress.rule import OWN, Provenance, check_options
+from tinycompress.rule import OWN, Provenance, brief, check_options
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class SoftTargetRule:
     split: Literal["none", "target_and_rest"] = "none"  # target_and_rest: the labelled class against the others, and the others
     # among themselves, as two divergences with a weight each (decoupled_distillation)
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -77,5 +80,7 @@ class RankingRule:
     # overflow in the dtype of x to inf
     reduction: Literal["batchmean", "sum"] = "batchmean"  # over users
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)

@@ -11,7 +11,7 @@ would drown in rounding; as log1p(sum_c p_t (exp(d) - 1 - d)) every term is >= 0
 
 Letters     z_s, z_t logits of student and teacher, p_s, p_t their softmax at temperature T, d as above, r = log(p_s / p_t)
             N rows, C classes; a slope is d row / d (z_s / T), with the shape of the logits
-Not here: the factor T^2, means over rows, labels. Read next: distillation.
+Not here: the factor T^2, means over rows, labels. Read next: soft_targets.
 """
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 The weights are codes beforehand; the activation's grid is chosen when its values are known, so nothing has to be calibrated
 and nothing clips. The price is a pass over the input for its range, and outputs that stay floating point.
 
-Letters: x (B, I) float activations, w (I, O) codes with their Grid; s scale, z zero_point, q codes of x, acc int32 sums.
-
-Not here: layers whose output is codes too (integer_layers). Read next: integer_network.
+Letters     x (B, I) float activations, w (I, O) codes with their Grid; s scale, z zero_point, q codes of x, acc int32 sums
+Not here: layers whose output is codes too (integer_layers). Read next: integer_layers.
 """
 
 from __future__ import annotations
@@ -34,9 +33,10 @@ def dynamic_quantize(
 
     Equation    s = (max(x, 0) - min(x, 0)) / 255,   z = half_even(-min(x, 0) / s),   q = clip(half_even(x / s) + z, 0, 255)
     Shapes      x (...) float32 -> q (...) uint8, a Grid with one scale, or with axis one per slice of it
+    Bound       |x - (q - z) s| <= s / 2 + s n 2^-21, n = 255 steps, at the ends too: z rounded by half a step pushes an end half
+                a step beyond the last code, where clipping replaces rounding (grids.asymmetric_grid)
     Convention  reduce_range lays the grid over 0 ... 127, against int16 sums that saturate on older processors; the codes may
                 still use all of 0 ... 255, as in PyTorch
-    Bound       |x - (q - z) s| <= s / 2 (1 + 2^-22), and at both ends of the range up to s: z is rounded to an integer
     Raises      ValueError if x holds NaN and the convention does not say what becomes of it
     Source      ONNX DynamicQuantizeLinear, opset 11; PyTorch 2.13, qlinear_dynamic.cpp
 
@@ -63,8 +63,9 @@ def dynamic_linear(
 
     Equation    y = s_x s_w sum over i of (q - z_x)(w - z_w) + bias,   q, s_x, z_x = dynamic_quantize(x)                (1)
     Shapes      x (B, I) float32, w (I, O) codes, w_grid with one scale or, axis=1, one per output, bias (O,) -> (B, O) float32
+    Bound       |y - (x w_real + bias)| <= s_x (1/2 + 2^-13) sum |w_real| + 2^-22 (|y| + |bias|): the error of the codes, at both
+                ends too, and four roundings
     Convention  axis=0: a grid per row, so that one row's outlier does not coarsen the others
-    Bound       |y - (x w_real + bias)| <= s_x / 2 sum |w_real| + 2^-22 |y|, inside the range: the codes' error and roundings
     Raises      ValueError if shapes or grids do not fit each other, or as dynamic_quantize does
     Source      PyTorch 2.13, quantized.linear_dynamic; onnxruntime 1.32, com.microsoft.DynamicQuantizeMatMul
 

@@ -4,9 +4,8 @@ The idea is two lines, q = clip(round(x / s) + z) and y = (q - z) s. Each librar
 rounding between the operations can move a code by one. Here each such choice is one line, chosen by one field of an
 `Elementwise` record, in the order in which a value meets them: scale, zero point, rounding, overflow, range.
 
-Letters: x values, s scale, z zero_point, v the number to be rounded, r the rounded number, q codes, y values again; fl()
-rounds to the dtype of x.
-
+Letters     x values, s scale, z zero_point, v the number to be rounded, r the rounded number, q codes, y values again; fl()
+            rounds to the dtype of x
 Not here: cutting arrays into blocks (quantization), the roundings (rounding), who chose what (conventions.toml).
 Read next: quantization.
 """
@@ -124,7 +123,7 @@ def values(q: Array, t: Terms, rule: Elementwise, out: Array) -> Array:
     dtype, z, s = out.dtype, t.zero_point, t.scale
     work = np.result_type(dtype, s)  # a float64 scale makes its product one of float64, rounded to the dtype at the end
     if rule.dequantize in ("difference", "divide"):
-        wide = q.dtype.kind in "iu" and q.dtype.itemsize > 2
+        wide = q.dtype.kind in ("i", "u") and q.dtype.itemsize > 2
         exact = np.result_type(work, z, np.float64 if wide else dtype)  # the dtype in which q - z is exact
         # subtle: -0.0 + (0 - 0) is +0.0, the zero of integers; -0.0 - 0 stays -0.0, the zero of peers whose codes are floats
         minus, by_z = (np.subtract, z) if rule.zero_sign == "kept" else (np.add, 0 - z)
@@ -177,7 +176,6 @@ def passes(x: Array, t: Terms, rule: Elementwise, out: Array | None = None) -> A
 
 def _through_int32(r: Array, after: Any, below_top: bool) -> Array:
     """r cast to int32 as x86 casts, then z added in int32, which wraps."""
-    r = r.astype(np.float64)
     r = np.fmin(r, BELOW_TOP) if below_top else r  # fmin prefers a number to NaN, as the vector instruction does
-    q: Array = np.where((r >= -(2.0**31)) & (r < 2.0**31), r, -(2.0**31)).astype(np.int64)
+    q: Array = np.where(np.abs(r) < 2.0**31, r, -(2.0**31)).astype(np.int64)
     return (q if after is None else (q + after.astype(np.int64)).astype(np.int32)).astype(np.float64)

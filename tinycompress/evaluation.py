@@ -29,7 +29,8 @@ class Described(Protocol):
     """What scoring must know of a problem: its fields."""
 
     @property
-    def fields(self) -> tuple[Field, ...]: ...
+    def fields(self) -> tuple[Field, ...]:
+        """What the model sees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Quality:
 def list_scores(params: Params, architecture: Architecture, problem: Described, lists: Lists) -> Array:
     """Return the scores by which a model ranks the candidates of each list.
 
-    Shapes      -> (N, L)
+    Shapes      N lists of L candidates -> (N, L)
     Source      scoring.ranking_scores
 
     >>> from tinycompress.shop import make_shop
@@ -68,7 +69,7 @@ def list_scores(params: Params, architecture: Architecture, problem: Described, 
 def judge(params: Params, architecture: Architecture, problem: Problem, k: int = 10) -> Quality:
     """Return the quality of a model on the test part of a problem.
 
-    Shapes      params as `recommender.init` gives them
+    Shapes      params as `recommender.init` gives them -> Quality
     Convention  classes: the largest logit, or for one logit whether it is positive; ranking: ties by expectation
     Source      metrics
 
@@ -91,7 +92,7 @@ def judge(params: Params, architecture: Architecture, problem: Problem, k: int =
 def best_possible(problem: Problem, k: int = 10) -> Quality:
     """Return the quality of the true probabilities, where the problem knows them: no model is better, but for luck.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  the gap is 0: the truth has learned nothing from the training rows
     Raises      ValueError if the problem's outcomes were not drawn from known probabilities
     Source      optimum

@@ -5,9 +5,8 @@ query. A number (a price, an age) becomes a code too, by the quantile bucket it 
 history, a vocabulary, the edges of buckets) is learned from the training part alone: a history that holds the test item would
 be the answer itself.
 
-N    entities of a kind, B rows of a batch, E edges between buckets
-
-Not here: how codes become vectors (ops, recommender). Read next: splits, recommender.
+Letters     N entities of a kind, B rows of a batch, E edges between buckets
+Not here: how codes become vectors (ops, recommender). Read next: bm25, recommender.
 """
 from __future__ import annotations
 
@@ -107,8 +106,8 @@ def history_field(train: Interactions, entity: Literal["user", "item"], pooling:
 def tokens(text: str) -> list[str]:
     """Return the words of a text.
 
-    Convention  lower case; a word is a run of letters and digits of any script, or of the underscore; all else separates
     Shapes      takes no arrays
+    Convention  lower case; a word is a run of letters and digits of any script, or of the underscore; all else separates
     Source      this package
 
     >>> tokens("USB-C cable, 2m")

@@ -4,8 +4,7 @@ A processor without floating point multiplies an int32 sum by m = 0.0123 as (sum
 that and differ in where they round. Twice, and 1 x 0.25 becomes 1: the first rounding makes it 1/2, the second 1. Everything
 here is exact in int64, so a tie is a tie and never a float that happens to lie near one.
 
-Letters: x, a, b int32 integers; m the real multiplier; mantissa and shift with m = mantissa 2^(shift - 31) nearly.
-
+Letters     x, a, b int32 integers; m the real multiplier; mantissa and shift with m = mantissa 2^(shift - 31) nearly
 Not here: zero points, clipping to a range of codes, multipliers in floating point (requantization). Read next: requantization.
 """
 
@@ -119,9 +118,9 @@ def multiply_fixed_point(x: npt.ArrayLike, multiplier: FixedPoint, roundings: in
     Equation    twice  q = rounding(half_up((x 2^max(shift, 0)) mantissa / 2^31) / 2^max(-shift, 0))                 (1)
                 once   q = rounding(x mantissa / 2^(31 - shift))                                                     (2)
     Shapes      x int32 values (...), multiplier broadcasts against x -> q int64 (...)
+    Bound       once: |q - x m| <= 1/2 + 2^-31 |x m|; twice: a further 1/2 2^shift where shift < 0
     Convention  twice, half_away: gemmlowp and TensorFlow Lite (MultiplyByQuantizedMultiplier); twice, half_up: the vector
                 code of both; once, half_up: ruy's reference. In (1) x 2^shift wraps in int32, as it does there
-    Bound       once: |q - x m| <= 1/2 + 2^-31 |x m|; twice: a further 1/2 2^shift where shift < 0
     Raises      ValueError if x is outside int32 or roundings is neither 1 nor 2
     Source      TensorFlow Lite, kernels/internal/common.cc; ruy, apply_multiplier.cc
 

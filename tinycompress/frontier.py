@@ -30,7 +30,7 @@ Ranking = tuple[int | None, str | None, Sequence[Array]]  # bytes, what is kept 
 def outside(problem: Problem) -> str:
     """Return what must be kept beside the file for the model to rank: histories, texts, or nothing but the ids.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  histories are the interactions themselves, and mostly take more bytes than the file; texts belong to the catalogue
     Source      this package
 
@@ -58,7 +58,7 @@ def quality(scores: Array, relevance: Array, k: int = 10) -> tuple[float, float]
 def references(problem: Problem, split: Split | None, k: int = 10) -> dict[str, Ranking]:
     """Return what stands beside the files without being one: a random order, what needs no training, the best possible order.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  a random order is one of equal scores, whose measures are expectations over all orders. `split` gives the
                 baselines what they learn from, train and validation; without one the true probabilities are ranked by, where
                 the problem knows them

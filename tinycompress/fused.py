@@ -4,8 +4,7 @@ Kernels compiled for modern processors multiply and add in one step, FMA: the pr
 next to a tie, that missing rounding decides the code. NumPy has no such instruction, so the error that its own product and
 sum make is recovered exactly and put back.
 
-Letters: a, b, c, the operands; p, e a rounded result and its error, so that p + e is exact. fl() rounds to the dtype.
-
+Letters     a, b, c, the operands; p, e a rounded result and its error, so that p + e is exact; fl() rounds to the dtype
 Not here: who fuses what (conventions.toml). Read next: grids.
 """
 from __future__ import annotations

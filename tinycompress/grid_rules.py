@@ -4,11 +4,10 @@ Everyone divides the width of a range by a number of steps; nobody agrees on the
 positive or equal, which number of steps, in which precision, and how the zero point is rounded. Each choice is a field of
 `conventions.GridRule`; this file is the arithmetic of those fields, after `ranges` has settled the range and the codes.
 
-Letters: lo, hi the ends of a range; n = qmax - qmin steps; s scale; z zero_point; absmax = max(|lo|, |hi|). fl() rounds to
-the rule's arithmetic, float32 or float64.
-
+Letters     lo, hi the ends of a range; n = qmax - qmin steps; s scale; z zero_point; absmax = max(|lo|, |hi|); fl() rounds to the
+            rule's arithmetic, float32 or float64
 Not here: the grid itself (grids), the range (ranges), rounding values to codes (quantization).
-Read next: quantization, calibration.
+Read next: terms, quantization, calibration.
 """
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ import numpy.typing as npt
 
 from tinycompress.conventions import GridRule
 from tinycompress.grids import Array, Grid, divide_width, value_range
-from tinycompress.ranges import changed_rule, choose_codes, fit_range, is_mirrored
+from tinycompress.ranges import changed_rule, code_ends, fit_range, is_mirrored
 from tinycompress.rounding import ROUNDINGS
 
 OWN = GridRule()
@@ -50,7 +49,7 @@ def choose_grid(
     np.True_
     """
     rule = changed_rule(convention, changes)
-    qmin, qmax = choose_codes(bits, signed, rule, qmin, qmax)
+    qmin, qmax = code_ends(bits, signed, rule, qmin, qmax)
     low, high = fit_range(lo, hi, bits, signed, rule, qmin=qmin, qmax=qmax)
     with np.errstate(all="ignore"):  # on purpose: each rule says what becomes of 0 / 0, overflow and underflow
         scale = _divide(low, high, qmin, qmax, rule)

@@ -4,10 +4,9 @@ A code q stands for the value (q - z) s: neighbours are s apart, and code z is e
 s and z so that the data fits between codes qmin and qmax. A symmetric grid has its zero in the middle (z = 0, good for
 weights); an asymmetric one spends its codes between the smallest and the largest value (good for activations).
 
-Letters: x values, q codes, s scale, z zero_point, b bits, n = qmax - qmin steps. fl32() rounds to float32.
-
-Not here: other libraries' choices of s and z (grid_rules), rounding values to codes (quantization), ranges that leave
-outliers out (calibration). Read next: grid_rules, quantization.
+Letters     x values, q codes, s scale, z zero_point, b bits, n = qmax - qmin steps; fl32() rounds to float32
+Not here: other libraries' choices of s and z (grid_rules), rounding values to codes (quantization), ranges that leave outliers
+out (calibration). Read next: row_groups, grid_rules, quantization.
 """
 from __future__ import annotations
 
@@ -110,7 +109,7 @@ def code_range(bits: int, signed: bool = True, narrow: bool = False) -> tuple[in
     """Return the smallest and the largest code of `bits` bits.
 
     Equation    signed: -2^(b-1) ... 2^(b-1) - 1; unsigned: 0 ... 2^b - 1; narrow: without the lowest code
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  narrow makes a signed range as long below zero as above it
     Raises      ValueError if bits is outside 2 ... 16
     Source      Krishnamoorthi 2018 (arXiv 1806.08342), section 2
@@ -136,6 +135,7 @@ def value_range(x: npt.ArrayLike, axis: int | None = None, ignore_nan: bool = Fa
     (array([-2. ,  0.5], dtype=float32), array([1., 3.], dtype=float32))
     """
     x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)  # an empty range begins at infinity, which integers have not
     if axis is not None and not -x.ndim <= axis < x.ndim:
         raise ValueError(f"axis is {axis}, and x has {x.ndim} dimensions; use one of them, or None for one range over all of x")
     others = None if axis is None else tuple(i for i in range(x.ndim) if i != axis % x.ndim)

@@ -4,9 +4,8 @@ Its bins are [k 2^e, (k + 1) 2^e) for whole k. When a value falls beyond the las
 since floor(floor(x / w) / 2) = floor(x / 2w), the counts are then exactly those of all values so far in the wider bins. Zero is
 always an edge, so positive data never spills below it.
 
-Letters: x a batch of values, w = 2^e the width of a bin, k its place, N bins, lo and hi the ends of a range.
-
-Not here: where to cut (cuts), histograms as other libraries fill them (collectors). Read next: least_squares.
+Letters     x a batch of values, w = 2^e the width of a bin, k its place, N bins, lo and hi the ends of a range
+Not here: where to cut (cuts), histograms as other libraries fill them (collectors). Read next: collectors, least_squares.
 """
 from __future__ import annotations
 

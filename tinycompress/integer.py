@@ -3,8 +3,6 @@
 NumPy multiplies int32 matrices one number at a time; its float32 product runs on every lane of the processor. Integers up to
 2^24 are exact in float32, and so is each sum of products while it stays below that: then the fast product is the exact one.
 
-Letters: a (.., K), b (K, N) codes; a_zero, b_zero their zero points; K the number of terms of a sum; acc the int32 sums.
-
 Limits of exact sums. With |a| <= A and |b| <= B every partial sum, in any order of summation and with or without fused
 multiply-add, is an integer of magnitude <= K A B; all of them are exact in a float of p bits while K A B <= 2^p:
 
@@ -16,6 +14,7 @@ multiply-add, is an integer of magnitude <= K A B; all of them are exact in a fl
 
 Longer sums are cut into blocks of that many terms and the blocks added in int64.
 
+Letters     a (..., K), b (K, N) codes; a_zero, b_zero their zero points; K the number of terms of a sum; acc the int32 sums
 Not here: a whole layer or network (integer_layers, integer_network). Read next: dynamic, integer_layers.
 """
 
@@ -31,6 +30,7 @@ from tinycompress.requantization import requantize
 
 Array = npt.NDArray[Any]
 OVERFLOWS = ("raise", "wrap", "saturate")
+NARROW = (np.int8, np.uint8, np.int16, np.uint16)  # the types of codes; a wider array becomes the first of them that holds it
 __all__ = ["integer_matmul", "to_int32", "requantize", "quantize_multiplier"]
 
 
@@ -39,13 +39,13 @@ def integer_matmul(
 ) -> Array:
     """Return the exact int32 sums of products of codes, zero points taken off.
 
-    Equation    y_in = sum over k of (a_ik - a_zero)(b_kn - b_zero)                                                     (1)
-                     = sum a_ik b_kn - a_zero sum b_kn - b_zero sum a_ik + K a_zero b_zero                              (2)
+    Equation    y_mn = sum over k of (a_mk - a_zero)(b_kn - b_zero)                                                     (1)
+                     = sum a_mk b_kn - a_zero sum b_kn - b_zero sum a_mk + K a_zero b_zero                              (2)
     Shapes      a (..., K), b (K, N) integers of at most 16 bits, or wider ones with values in that range; a_zero () or
                 (...,), one per row of a; b_zero () or (N,), one per column of b -> y (..., N) int32
+    Limits      float32 products for 8 bits, float64 for 16; the table of the module says how many terms at a time
     Convention  overflow: what becomes of a sum that int32 cannot hold: "raise", "wrap" (modulo 2^32, as hardware sums),
                 "saturate". Only the final sum counts: an accumulator that wraps on the way ends at the same number
-    Limits      float32 products for 8 bits, float64 for 16; the table of the module says how many terms at a time
     Raises      ValueError if codes or zero points are not integers, codes exceed 16 bits, shapes differ, or a sum overflows
     Source      (2): Jacob et al. 2018, "Quantization and Training of Neural Networks ...", section 2.3
 
@@ -68,20 +68,15 @@ def integer_matmul(
     K = a.shape[-1]
     # the magnitude that (2) can reach on the way decides whether int32 will do; int64 is twice the memory traffic
     reach = K * (_magnitude(a) + _largest(a_zero)) * (_magnitude(b) + _largest(b_zero))
-    wide: Any = np.int32 if reach < 2**31 else np.int64
-    y = _products(a, b, wide)
-    a_zero, b_zero = a_zero[..., None].astype(wide), b_zero.astype(wide)
-    if b_zero.any():
-        y -= b_zero * (a.sum(-1, dtype=wide)[..., None] - K * a_zero)  # (2), the last two terms at once
-    if a_zero.any():
-        y -= a_zero * b.sum(0, dtype=wide)
-    return y if wide is np.int32 else to_int32(y, overflow)
+    if reach < 2**31:
+        return _sums(a, b, a_zero, b_zero, np.int32)
+    return to_int32(_sums(a, b, a_zero, b_zero, np.int64), overflow)
 
 
 def to_int32(y: npt.ArrayLike, overflow: str = "raise") -> Array:
     """Return exact sums as int32, those that do not fit by the rule asked for.
 
-    Shapes      y int64 (...) -> int32 (...)
+    Shapes      y (...) whole numbers, int64 or a float64 that holds them -> int32 (...)
     Raises      ValueError if overflow is "raise" and a sum does not fit, or overflow has another name
     Source      this package
 
@@ -106,28 +101,46 @@ def _check_overflow(overflow: str) -> None:
 
 def _codes(x: npt.ArrayLike, name: str) -> Array:
     x = np.asarray(x)
-    if x.dtype.kind not in "iu":
+    if x.dtype.kind not in ("i", "u"):
         raise ValueError(f"{name} is {x.dtype}; it must hold integer codes: quantize it first")
-    if x.dtype.itemsize > 2:
-        low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
-        narrow = next(
-            (t for t in (np.int8, np.uint8, np.int16, np.uint16) if np.iinfo(t).min <= low and high <= np.iinfo(t).max), None
-        )
-        if narrow is None:
-            raise ValueError(f"{name} holds codes from {low} to {high}; products of more than 16 bits are not exact here")
-        x = x.astype(narrow)
-    return x
+    if x.dtype in NARROW:
+        return x
+    if not x.size:
+        return x.astype(np.int8)
+    low, high = int(x.min()), int(x.max())
+    for narrow in NARROW:
+        if np.iinfo(narrow).min <= low and high <= np.iinfo(narrow).max:
+            return x.astype(narrow)
+    raise ValueError(f"{name} holds codes from {low} to {high}; products of more than 16 bits are not exact here")
+
+
+def _sums(a: Array, b: Array, a_zero: Array, b_zero: Array, wide: Any) -> Array:
+    """(2), in an integer type that holds it and all its terms."""
+    y, a_zero, b_zero = _products(a, b, wide), a_zero[..., None].astype(wide), b_zero.astype(wide)
+    if b_zero.any():  # without a zero point the pass over a is spared
+        y -= b_zero * (a.sum(-1, dtype=wide)[..., None] - a.shape[-1] * a_zero)  # the last two terms at once
+    if a_zero.any():
+        y -= a_zero * b.sum(0, dtype=wide)
+    return y
 
 
 def _products(a: Array, b: Array, wide: Any) -> Array:
     """The first sum of (2), by floating-point products of as many terms as stay exact."""
-    K, largest = a.shape[-1], _magnitude(a) * _magnitude(b)
-    floating, bits = (np.float32, 24) if largest <= 2**16 else (np.float64, 53)
-    block = 2**bits // largest
+    K, (floating, block) = a.shape[-1], _exact_terms(a, b)
     total = (a[..., :block].astype(floating) @ b[:block].astype(floating)).astype(wide)
     for k in range(block, K, block):
         total += (a[..., k : k + block].astype(floating) @ b[k : k + block].astype(floating)).astype(wide)
     return np.asarray(total)
+
+
+def _exact_terms(a: Array, b: Array) -> tuple[Any, int]:
+    """The floating type for two types of codes, and how many of their products it adds exactly: the table of the module.
+
+    >>> [_exact_terms(np.int8([1]), other) for other in (np.int8([1]), np.uint8([1]), np.int16([1]))]
+    [(<class 'numpy.float32'>, 1024), (<class 'numpy.float32'>, 514), (<class 'numpy.float64'>, 2147483648)]
+    """
+    floating, bits = (np.float32, 24) if a.itemsize == b.itemsize == 1 else (np.float64, 53)
+    return floating, 2**bits // (_magnitude(a) * _magnitude(b))
 
 
 def _magnitude(x: Array) -> int:

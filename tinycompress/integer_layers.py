@@ -4,8 +4,7 @@ Codes and grids go in, codes come out, and what happens between is one exact int
 Given the scales, zero points and bias that a library's operation was called with, and that operation's name, the answer has
 its bits.
 
-Letters: x (B, I), w (I, O), a, b codes, each with its Grid: s scale, z zero_point; bias (O,); acc int32 sums; q output codes.
-
+Letters     x (B, I), w (I, O), a, b codes, each with its Grid: s scale, z zero_point; bias (O,); acc int32 sums; q output codes
 Not here: float activations that are quantized on the way (dynamic), a network (integer_network). Read next: integer_network.
 """
 

@@ -2,12 +2,12 @@
 
 Each layer is an exact integer product, an int32 bias and a requantization to the next layer's grid; ReLU costs nothing, because
 clipping at the code of 0.0 is ReLU. Beside it stands its twin, the same network with fake-quantized floats, which is what
-training with quantization sees, and a bound on how many codes the two can differ.
+training with quantization sees, and a bound on how many codes the two can differ. A network's grids are those of its input and
+of each layer's output.
 
-Letters: x inputs, w (I, O) and b (O,) of a layer, h activations, q codes; s scale, z zero_point, m = s_x s_w / s_y; e codes of
-difference. A network's grids are those of the input, and of each layer's output.
-
-Not here: where the grids come from (calibration). Read next: packing, tables.
+Letters     x (B, I) inputs, w (I, O) and b (O,) of a layer, h activations, q codes; s scale, z zero_point, m = s_x s_w / s_y;
+            e codes of difference
+Not here: where the grids come from (calibration). Read next: divergences, packing.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def code_bound(network: IntegerNetwork, convention: Requantization | str = DEFAU
                 the roundings of three scales, twice of m, of acc and of the product are within 7 2^-24 R, float64 sums within
                 the rest, R the largest |q - z| of the output: beyond it both clip. Two reals d apart round to integers at most
                 floor(1 + d) apart, and clipping brings nothing further apart
-    Shapes      takes none -> one int64 (O,) per layer
+    Shapes      takes no arrays -> one int64 (O,) per layer
     Convention  for rules that round m acc once to the nearest, the bias in int32
     Raises      ValueError if the convention rounds twice or keeps its bias in floating point
     Source      this package

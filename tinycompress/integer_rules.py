@@ -1,6 +1,7 @@
 """How integer kernels differ: from an int32 sum to a code, sums of two tensors, dynamic grids, rows of a table as bytes.
 
-Each field is an axis, each option a value that some library uses; a library is one point of that space.
+Each field is an axis, each option a value that some library uses; a library is one point of that space. What an option
+does is said beside it, in the source.
 
 Not here: the arithmetic (requantization, integer_layers, dynamic, tables); the points (conventions).
 Read next: distillation_rules.
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tinycompress.rule import OWN, Provenance, check_options
+from tinycompress.rule import OWN, Provenance, brief, check_options
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ class Requantization:
     ] = "int32"
     bias_per_channel: Literal["as_bias", "float"] = "as_bias"
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)
 
 
 @dataclass(frozen=True)
 class Addition:
-    """How two tensors of codes, each with its own grid, are added into a third grid (integer_elementwise)."""
+    """How two tensors of codes, each with its own grid, are added into a third grid (integer_layers)."""
 
     arithmetic: Literal[
         "ratios",  # with r = fl32(s / s_y): v = (a - z_a) r_a + (b - z_b) r_b, each step in float32
@@ -69,6 +72,8 @@ class Addition:
     block: int = 1  # blocks of this many entries
     fma: bool = False  # values: a s_a - fl32(s_a z_a) rounded once, in whole blocks
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -86,6 +91,8 @@ class DynamicLinear:
         "one_by_one",  # y = fl32(fl32(fl32(acc) s_x') s_w') + b, s' = fl32(1 / fl32(1 / s))
     ] = "product"
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -102,5 +109,7 @@ class RowFormat:
     clip: bool = True  # codes into [0, 2^bits - 1]; without: the low 8 bits of the rounded number
     lanes: int = 0  # of the vector code that takes the minimum: decides the sign of a zero bias. 0: it is +0.0
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)

@@ -5,11 +5,11 @@ ratings.dat and ratings.csv, a click log, a table of purchases. Ids are text, wh
 ids); they become codes in order of first appearance. A file that is not what it should be is refused with its name, the line,
 and what was expected there.
 
-codes    int64: users and items as row numbers of their lists of ids
-values   ratings, weights or counts, finite and >= 0; None if the file has none
-times    int64, or float64 if any is not whole; an ISO 8601 date and time becomes seconds since 1970; None if the file has none
-
-Not here: data that others have split (prepared), what a model sees of a user (fields). Read next: fields, splits.
+Letters     codes int64: users and items as row numbers of their lists of ids
+            values ratings, weights or counts, finite and >= 0; None if the file has none
+            times int64, or float64 if any is not whole; an ISO 8601 date and time is seconds since 1970; None if there are none
+            N interactions, M lines of the file
+Not here: data that others have split (prepared), what a model sees of a user (fields). Read next: prepared, fields.
 """
 from __future__ import annotations
 

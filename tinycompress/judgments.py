@@ -5,7 +5,7 @@ raters of one line are combined into one grade, in the stated way, because the w
 query set a random order has an NDCG@10 of .663 under the mean of the raters and of .673 under their final grade, both rightly.
 Queries differ in how many products were judged for them, from one to forty; nothing is filled up here (see ragged).
 
-Letters     N judgments, Q queries, P products
+Letters     N judgments, M lines of a file, Q queries, P products
 Not here: lists of unequal length (ragged), words as codes (fields), the scores (metrics). Read next: fields, ragged.
 """
 from __future__ import annotations

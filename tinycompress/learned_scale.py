@@ -3,15 +3,14 @@
 fake_quantize depends on its scale in two ways. A larger step moves every grid value outward, which serves what is clipped,
 and makes the rounding of everything else coarser. The gradient below weighs the two, element by element, and sums.
 
-Letters: x values, y fake-quantized values, s scale, z zero_point, v = x / s, r = round(v), [qmin, qmax] the range of codes,
-g gradient_scale; dx, dy, ds, dz gradients of a loss. fl() rounds to the dtype of x.
-
     y = (q - z) s,   q = clip(r + z, qmin, qmax)                                                            (1)
     dy/dx = 1 where nothing is clipped, else 0                                                              (2)
     dy/ds = r - v where nothing is clipped; qmin - z below; qmax - z above                                  (3)
     dy/dz = 0 where nothing is clipped, else -s                                                             (4)
 
-Not here: a scale chosen once from data (grids, calibration). Read next: calibration.
+Letters     x values, y fake-quantized values, s scale, z zero_point, v = x / s, r = round(v), [qmin, qmax] the range of codes,
+            g gradient_scale; dx, dy, ds, dz gradients of a loss; fl() rounds to the dtype of x
+Not here: a scale chosen once from data (grids, calibration). Read next: quantization_aware.
 """
 from __future__ import annotations
 
@@ -57,8 +56,8 @@ def lsq_gradient_scale(count: int, qmax: int) -> float:
 
     Equation    g = 1 / sqrt(count qmax)
     Derivation  ds sums over `count` elements, each of order dy; a sum of random signs grows with sqrt(count). And s is smaller
-                than the weights by about sqrt(qmax) (see lsq_initial_scale), so its step must be, relative to its gradient
-    Shapes      takes none; count: the elements that share one scale, in lsq-net those of the whole tensor even per channel
+                than the weights by about sqrt(qmax) (see lsq_initial_scale), so its steps must be smaller than theirs, too
+    Shapes      takes no arrays; count: the elements that share one scale, in lsq-net those of the whole tensor even per channel
     Raises      ValueError if count or qmax is not positive
     Source      Esser et al. 2020 (arXiv 1902.08153), section 2.2
 
@@ -97,8 +96,8 @@ def learned_fake_quantize_backward(
     Derivation  Inside the range y = s r(x / s). By the product rule dy/ds = r + s dr/ds; read r's staircase as a line of slope 1
                 (the straight-through estimator), dr/ds = dv/ds = -x / s^2, so dy/ds = r - v: at most 1/2, zero on the grid.
                 Clipped, y = (qmax - z) s: dy/ds = qmax - z, and z itself moves y by -s. z cancels inside: dy/dz = 0
-    Gradient    dx = dy dy/dx, ds = g sum dy dy/ds, dz = g sum dy dy/dz, by (2) (3) (4); sums over what shares a scale
     Shapes      dy, x (...) -> dx (...); ds, dz in the shape of grid.scale and the dtype of x
+    Gradient    dx = dy dy/dx, ds = g sum dy dy/ds, dz = g sum dy dy/dz, by (2) (3) (4); sums over what shares a scale
     Bound       terms as the convention rounds them; their sum in float64 is within count 2^-53 sum|terms| and one rounding
     Convention  what counts as clipped: by default x / s outside the range, so that 7.4 of 7 is clipped (LSQ); for torch the
                 code it rounds to, so that 7.4 is inside with dy/ds = -0.4
@@ -169,8 +168,8 @@ def learned_range_backward(
 
     Derivation  Inside the ends y follows x. Below, y is the lowest grid value, which is read as lo, so dy/dlo = 1; above, hi.
                 That y inside also depends on lo and hi through the step is left out: rounding has mean error 0
-    Gradient    dx = dy where low <= x <= high, else 0;  dlo = sum of dy where x < low;  dhi = sum of dy where x > high
     Shapes      dy, x (...) -> dx (...); dlo, dhi in the shape of grid.scale and the dtype of x
+    Gradient    dx = dy where low <= x <= high, else 0;  dlo = sum of dy where x < low;  dhi = sum of dy where x > high
     Convention  low and high are the ends of the nudged range, not lo and hi; NaN passes to none
     Raises      ValueError if dy and x differ in shape
     Source      TensorFlow 2.21, fake_quant_ops_functor.h, FakeQuantWithMinMaxVarsGradientFunctor

@@ -7,10 +7,9 @@ nothing gains.
 The trick that makes it cheap: with x sorted, all values of one code are neighbours, and the error of a whole block of them is a
 quadratic in s whose coefficients are differences of running sums. A candidate costs n look-ups, however many x there are.
 
-Letters: x values, c their weights (how often each occurs), q codes, s scale, z zero_point, n = qmax - qmin steps;
-j = q - z the value in steps, E the squared error.
-
-Not here: ranges from batches (calibration, histograms). Read next: fake quantization in training (quantization).
+Letters     x values, c their weights (how often each occurs), q codes, s scale, z zero_point, n = qmax - qmin steps;
+            j = q - z the value in steps, E the squared error
+Not here: ranges from batches (calibration, histograms). Read next: fixed_point, quantization_aware.
 """
 from __future__ import annotations
 
@@ -37,11 +36,11 @@ def least_squares_grid(
                     t = +-2^-11 ... +-2^-20,                                                                  (3)
                     or s <- sum c j x / sum c j^2 from there                                                  (4)
     Shapes      x any, weights as x -> scale and zero_point (), or (n,) with one of each per slice of `axis`
+    Units       time: 2 m^2 min(n, N) look-ups and as many again per descent; minutes at 16 bits and many values, where the
+                plain grid loses next to nothing
     Bound       E is at most that of every candidate (2) with m = `cuts`, of the plain grid (symmetric_grid, asymmetric_grid), and
                 of every grid in `also`, up to the rounding of the running sums, N 2^-52 sum c x^2 for N values
     Limits      no values, or zeros only: the plain grid
-    Units       time: 2 m^2 min(n, N) look-ups and as many again per descent; minutes at 16 bits and many values, where the
-                plain grid loses next to nothing
     Convention  symmetric: z = 0, for unsigned codes their middle. narrow=False uses the lowest code, which a large value of its
                 sign may need. Among equal errors the widest range. For a histogram x are the middles of its bins, weights its
                 counts. The exact minimum of a stated list of grids and a local one near it, not of all real s

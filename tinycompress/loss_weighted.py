@@ -11,7 +11,7 @@ upper factor U of G = U^T U: its row i is G e_i / sqrt(G_ii) of step i. So an er
 for j > i, and the whole costs 1/2 sum of e^2.
 
 Letters     t rows as they are meant (N, D), c levels (A,), (D, A) or (N, D, A), q codes (N, D), d = c_q - t, lambda b_a the price
-            of a code; H diagonal (1 or N, D), or full (1 or N, D, D): the same for every row, or one each
+            of a code; H diagonal (1 or N, D), or full (1 or N, D, D): the same for every row, or one each; B examples, V rows
 Where from  a layer w (I, O): rows are its outputs, t = w.T, H = input_hessian(x)[None]; a table: `row_gauss_newton`
 Not here: repair after pruning (reconstruction), levels without a loss (codebooks). Read next: row_curvature.
 """

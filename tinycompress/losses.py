@@ -6,7 +6,7 @@ refuse, unless the row teaches nothing; infinite logits have a loss where the fo
 
 Letters     logits real numbers before softmax or sigmoid, y labels, p = softmax(logits) or sigmoid(logits)
             N rows, C classes, L candidates in a list
-Not here: softened targets (distillation) and weights per row (condensation). Read next: recommender.
+Not here: softened targets (soft_targets), a weight for each row (dense_training). Read next: recommender.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ class Loss(NamedTuple):
 
     value: Callable[..., float]
     backward: Callable[..., Array]
+
+    def __repr__(self) -> str:
+        return f"Loss({', '.join(getattr(f, '__name__', type(f).__name__) for f in self)})"
 
 
 def bce(logits: Array, labels: NDArray[Any], reduction: str = "mean") -> float:

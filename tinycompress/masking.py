@@ -12,7 +12,7 @@ are set to zero again after every step (`hold_masks`). Both together cost little
     hold_masks, buffers=False            0, while the hidden momentum grows and acts the day the mask is lifted
     hold_masks                           0, and nothing waits behind it
 
-Letters     w weights, dw their gradients
+Letters     w weights, dw their gradients, V rows of a table that are seen, V' that are held (several may share one), D columns
 Not here: which weights to prune. Read next: retraining.
 """
 from __future__ import annotations
@@ -163,7 +163,7 @@ def tied(places: Mapping[str, Array]) -> View:
 def only(free: list[str]) -> View:
     """Return the view under which only these parameters learn.
 
-    Shapes      takes none
+    Shapes      {name: (...)} -> the same
     Source      this package
 
     >>> only(["w0"]).backward({"w0": 1, "b0": 2}, {})

@@ -4,7 +4,8 @@ Every function is pure. A `_backward` takes the gradient dy of what the forward 
 the forward pass must have kept; it returns the gradients of the forward's arguments in their order.
 
 Letters     x activations, w weights, b bias, y output, dx = dL/dx with the shape of x
-            B rows of a batch, I inputs, O outputs, V rows of a table, D columns of a table, T temperature
+            B rows of a batch, I inputs, O outputs, V rows and D columns of a table, U of its rows, each once, C classes,
+            T temperature
 Not here: losses, initial values, updates. Read next: losses, recommender.
 """
 

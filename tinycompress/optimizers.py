@@ -4,6 +4,7 @@ An optimizer is a frozen record of two functions: `init(params) -> state` and `u
 works in place, on the arrays of `params` and `state`, because a table of a million rows must not be copied at every step.
 
 Letters     p a parameter, g its gradient, m and v its running first and second moment, t the number of the step, from 1
+            U rows of a table that a batch used, D its columns
 Not here: which gradient, how often. Read next: training.
 """
 

@@ -5,10 +5,9 @@ written down, free of the luck of one draw, and each has an answer that nothing 
 of p, the order of the expected gain. On outcomes that were really drawn, a model may exceed these by luck; to compare it there,
 give p to the same metrics as the model.
 
-N rows, C classes, S lists of L candidates each, p true probabilities, K the depth of a ranking
-
-Not here: scores of drawn outcomes (metrics). NDCG has no closed form here: it divides each list by the best DCG of its own
-drawn outcomes. Read next: ops.
+Letters     N rows, C classes, S lists of L candidates each, p true probabilities, K the depth of a ranking
+Not here: scores of drawn outcomes (metrics). NDCG has no closed form here: it divides each list by the best DCG of its own drawn
+outcomes. Read next: problems, ops.
 """
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ def best_possible(probabilities: Floats, k: int = 10) -> Optimum:
 
     Equation    accuracy: mean of max_c p_c.  log loss: mean of -sum_c p_c log p_c.  AUC: (1) with the scores 1 - p_0.
                 DCG: (2) with the scores sum_c c p_c
-    Shapes      (S, L, C)
+    Shapes      probabilities (S, L, C) -> four numbers
     Source      Bayes' decision rule; Neyman & Pearson 1933 for the AUC; Robertson 1977 (J. Doc. 33) for the ranking
 
     >>> best_possible(np.array([[[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]])).accuracy

@@ -1,11 +1,10 @@
 """Codes of a few bits as bytes, in the order of bits that a reader elsewhere expects.
 
 Two 4-bit codes share a byte; which of them lies in the low half is a convention, and a file read with the wrong one is noise
-of the right size. The default puts element 0 into the lowest bits and goes on from there, for any width of 1 to 8 bits.
+of the right size. The default puts element 0 into the lowest bits and goes on from there, for any width of 1 to 8 bits. A word
+is the unit that codes are dealt into: a byte, or 32 bits stored little-endian; without words codes run across bytes.
 
-Letters: q codes, b bits per code, n codes per word. A word is the unit that codes are dealt into: a byte, or 32 bits stored
-little-endian; an order without words lets codes run across bytes.
-
+Letters     q codes, b bits per code, n codes per word; O rows and I columns of an int4 matrix
 Not here: bytes that got shorter by statistics (coding), tables of rows (tables). Read next: tables.
 """
 
@@ -110,7 +109,7 @@ def unpack(
 def packed_size(count: int, bits: int, order: str | Order = "low_first") -> int:
     """Return the bytes that `count` codes take.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if bits are not 1 to 8, count is negative, or the order does not take that many bits
     Source      this package
 

@@ -3,7 +3,7 @@
 A pattern so regular that hardware can use it (2 of 4 is the one that counts), and so regular that its name is a trap: "1:4"
 keeps one for half of the libraries and three for the other half. Here the two numbers are always `keep` and `group`.
 
-Letters     w weights, a = |w|
+Letters     w weights, a = |w|, P patterns: the ways to choose `keep` of `group`
 Not here: how many entries a sparsity is. Read next: schedules, pruning.
 """
 from __future__ import annotations
@@ -81,7 +81,7 @@ def n_m_pair(first: int, second: int, convention: NMRule | str = DEFAULT, sparsi
 def pattern_order(keep: int, group: int) -> Mask:
     """Return every way to keep `keep` of `group`, in the order in which apex ASP and ModelOpt try them.
 
-    Shapes      takes numbers -> (P, group), P = group over keep
+    Shapes      takes numbers -> (P, group), P = group choose keep
     Convention  theirs is the order of a Python set of tuples. subtle: CPython fixes it, because hashes of numbers have no
                 seed; another interpreter may have another, and would prune other weights where sums are equal
     Raises      ValueError if group is above 8: every order of a group is tried

@@ -7,9 +7,8 @@ archive with the arrays train_user train_item train_time test_user test_item neg
 Published candidates are kept as published, faults included: a negative may be a training item of its user, or the positive
 itself. `count_clashes` says how many are, because every score on such a data set contains them.
 
-N    rows of train, M rows of test, L negatives per test row
-
-Not here: splitting (splits). Read next: fields, splits.
+Letters     N rows of train, M rows of test, L negatives per test row
+Not here: splitting (splits). Read next: judgments, splits.
 """
 from __future__ import annotations
 

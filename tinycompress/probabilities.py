@@ -4,10 +4,8 @@ A compressed model can keep one and lose the other. Rounding that keeps the orde
 trained at a high temperature orders well and is sure of nothing. So report both, and say how the calibration bins were cut:
 the same model has another calibration error with other bins.
 
-Letters used in this file: N rows; C classes; p probabilities; y labels.
-
-Not here: the top of a list for one user (retrieval, ranking), a class per row (classification).
-Read next: metrics, where means over users get their errors.
+Letters     N rows; C classes; p probabilities; y labels
+Not here: the top of a list for one user (retrieval, ranking), a class per row (classification). Read next: metrics.
 """
 from __future__ import annotations
 

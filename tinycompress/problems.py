@@ -5,7 +5,8 @@ and the same lists as its teacher. Ranking is judged on lists of candidates, one
 pairs with a label.
 
 Letters     N lists or pairs, L candidates of a list
-Not here: the model (recommender), how it is judged (evaluation), how it is made smaller (recipes). Read next: evaluation.
+Not here: the model (recommender), how it is judged (evaluation), how it is made smaller (recipes).
+Read next: search_problems, evaluation.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int | None
     Shapes      -> Split, negatives (N, L): those of test row n are negatives[n]
     Convention  NAME.train.rating means NCF's three files, NAME.npz an archive; both bring their test items and negatives with
                 them, and the last item of each user's training part becomes the validation item, or, without times, a drawn
-                one, because such files are often sorted by item. Any other file is split by
-                leave-one-out, ties in time by file order, and `negatives` of each test user's unmet items are drawn, 99 if None
+                one, because such files are often sorted by item. Any other file is split by leave-one-out, ties in time by file
+                order, and `negatives` of each test user's unmet items are drawn, 99 if None
     Raises      ValueError with file, line and what was expected there; if a user has not so many unmet items, or the file brings
                 its own negatives and a number was asked for
     Source      He et al. 2017 (NCF, WWW), section 4.1

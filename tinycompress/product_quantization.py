@@ -127,7 +127,8 @@ def lookup_scores(u: npt.ArrayLike, code: ProductCode) -> Array:
     Equation    t_sa = u_s . c_sa,  score_v = sum over s of t_s[q_vs]                                              (3)
     Shapes      u (B, D) -> (B, V)
     Units       multiply-adds per query: A D for the tables, then S additions a row in place of D multiply-adds
-    Bound       equals u @ reconstruct(code).T up to the order of its sums: |difference| <= 2 gamma_D |u| @ |x^|
+    Bound       equals u @ reconstruct(code).T up to the order of its sums: |difference| <= 2 gamma |u| @ |x^|,
+                gamma = D eps / (1 - D eps), eps the unit roundoff
     Raises      ValueError if queries have another number of columns
     Source      Jegou, Douze, Schmid 2011, section III (there with distances)
 

@@ -3,7 +3,7 @@
 The plain path is two lines: rank |w|, and prune the smallest. A mask is a bool array of the shape of its weights, True where
 the weight is kept. Everything else here is the same idea over a larger or smaller set: one row, one unit, all layers jointly.
 
-Letters     w weights, a = |w| their magnitudes, s sparsity (fraction pruned), k how many are pruned
+Letters     w (I, O) weights, a = |w| their magnitudes, s sparsity (fraction pruned), k how many are pruned
 Not here: better scores than magnitude (saliency), really smaller arrays (structured), keeping zeros at zero while training
 continues (masking). Read next: masking, structured, saliency.
 """
@@ -38,10 +38,10 @@ def magnitude_mask(
 
     Equation    prune the round(s n) smallest |w|                                                                   (1)
     Shapes      w (...) -> mask (...);  `axis` prunes each line along it by itself: axis=-1 of a table prunes s of every row
+    Limits      s = 0 keeps all, s = 1 prunes all
     Convention  round is half to even; of equal magnitudes the lowest flat index (C order) is pruned first, so the mask of a
                 higher sparsity prunes what a lower one does, and more. `count` gives the number itself; `mask` prunes
                 further. Eleven libraries count otherwise: convention="torch.nn.utils.prune", "tfmot", "jaxpruner", ...
-    Limits      s = 0 keeps all, s = 1 prunes all
     Raises      ValueError if not exactly one of sparsity and count is given, for NaN, or where the rule says `error`
     Source      Han et al. 2015 (arXiv 1506.02626) for magnitude; the counting rules in conventions.toml
 

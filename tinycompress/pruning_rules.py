@@ -1,6 +1,7 @@
 """How pruning libraries differ: what they count, which of equals they take, how they fill a group, when they prune.
 
-Each field is an axis, each option a value that some library uses; a library is one point of that space.
+Each field is an axis, each option a value that some library uses; a library is one point of that space. What an option
+does is said beside it, in the source.
 
 Not here: the arithmetic (counting, patterns, schedules); the points (conventions). Read next: quantization_rules.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tinycompress.rule import OWN, Provenance, check_options
+from tinycompress.rule import OWN, Provenance, brief, check_options
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class CountRule:
     score: Literal["magnitude", "square"] = "magnitude"  # square: w w in the dtype of w, where small numbers underflow and tie
     nan: Literal["error", "largest", "never_kept"] = "error"  # never_kept: ranks above infinity, then fails the comparison
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -55,6 +58,8 @@ class NMRule:
     score: Literal["magnitude", "square"] = "magnitude"
     nan: Literal["error", "spreads"] = "error"  # spreads: every sum of the group is NaN, and the first pattern wins
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -75,5 +80,7 @@ class ScheduleRule:
     final_one: Literal["allow", "error"] = "allow"  # final = 1
     precision: Literal["float64", "float32"] = "float64"
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)

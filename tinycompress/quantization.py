@@ -4,11 +4,10 @@ The whole idea is two lines, `nearest_codes` and `code_values` below. A grid wit
 Everything further down computes the same two lines: in cache-sized blocks, with NaN refused and infinities saturated, and,
 where a convention is named, in the order of operations of that library, to the last bit.
 
-Letters: x values, q codes, s scale, z zero_point, [qmin, qmax] the range of codes, y values again, dx and dy gradients of a
-loss with respect to x and y; fl() rounds to the dtype of x.
-
-Not here: choosing s and z (grids, grid_rules, calibration), training the scale (learned_scale), arithmetic on codes
-(integer). Read next: learned_scale for training, integer for inference; elementwise for how conventions differ.
+Letters     x values, q codes, s scale, z zero_point, [qmin, qmax] the range of codes, y values again, dx and dy gradients of
+            a loss with respect to x and y; fl() rounds to the dtype of x
+Not here: choosing s and z (grids, grid_rules, calibration), training the scale (learned_scale), arithmetic on codes (integer).
+Read next: summation, learned_scale (training), integer (inference), elementwise (how conventions differ).
 """
 from __future__ import annotations
 
@@ -78,7 +77,7 @@ class Quantized:
     bits: int
 
     def __post_init__(self) -> None:
-        if self.codes.dtype.kind not in "iu":
+        if self.codes.dtype.kind not in ("i", "u"):
             raise ValueError(f"codes are {self.codes.dtype}; they are integers: see quantize")
         if self.grid.qmax - self.grid.qmin >= 2**self.bits:
             raise ValueError(f"codes {self.grid.qmin} ... {self.grid.qmax} do not fit {self.bits} bits")
@@ -110,7 +109,7 @@ def quantize(
     if rule.block:
         return _quantize_with_tail(x, grid, rule)
     open_ended = rule.clamp == "none"
-    q = np.empty_like(x, np.int32 if open_ended else grid.dtype, subok=False)
+    q = np.empty_like(x, np.int32 if open_ended else grid.dtype)
     nan = "raise" if rule.nan == "keep" else rule.nan
     with np.errstate(all="ignore"):  # overflow, 0 / 0 and NaN are answered by the rule
         for block, out, t, buffer in _blocks(grid, rule, x, q):
@@ -137,9 +136,9 @@ def dequantize(
     (dtype('float32'), True)
     """
     rule, q = _rule(convention, grid), np.asarray(q)
-    if q.dtype.kind not in "iu":
+    if q.dtype.kind not in ("i", "u"):
         raise ValueError(f"q is {q.dtype}; codes are integers: cast them if they hold whole numbers")
-    y = np.empty_like(q, dtype, subok=False)
+    y = np.empty_like(q, dtype)
     with np.errstate(all="ignore"):
         for block, out, t, _ in _blocks(grid, rule, q, y):
             elementwise.values(block, t, rule, out)
@@ -162,7 +161,7 @@ def fake_quantize(
     [0.5, 1.0, -4.0]
     """
     rule, x = _rule(convention, grid), floating(x)
-    y = np.empty_like(x, subok=False)
+    y = np.empty_like(x)
     with np.errstate(all="ignore"):
         for block, out, t, buffer in _blocks(grid, rule, x, y):
             elementwise.values(elementwise.codes(block, t, rule, rule.nan, rng, buffer), t, rule, out)
@@ -175,8 +174,8 @@ def fake_quantize_backward(dy: npt.ArrayLike, x: npt.ArrayLike, grid: Grid, conv
     Derivation  y is a staircase in x: its true derivative is 0 between the steps, and nothing would ever train. Rounding moves
                 x by at most s / 2 either way, so the estimator reads y as x + (an error of mean 0), dy/dx = 1. Clipping is no
                 such error: outside the range y does not move with x at all, dy/dx = 0. What counts as outside is the mask
-    Gradient    dx = dy where qmin <= half_even(fl(x / s)) + z <= qmax, else 0; 0 at NaN
     Shapes      dy, x (...) -> dx (...), the dtype of dy
+    Gradient    dx = dy where qmin <= half_even(fl(x / s)) + z <= qmax, else 0; 0 at NaN
     Convention  mask "rounded" (default: the code before clipping is in range; torch, torchao, AIMET), "unrounded" (x / s itself
                 is: 127.4 is out; the LSQ paper), "amax" (|x| <= qmax s; ModelOpt), "range" (TensorFlow's nudged ends)
     Raises      ValueError if dy and x differ in shape
@@ -188,7 +187,7 @@ def fake_quantize_backward(dy: npt.ArrayLike, x: npt.ArrayLike, grid: Grid, conv
     rule, x, dy = _rule(convention, grid), floating(x), floating(dy)
     if dy.shape != x.shape:
         raise ValueError(f"dy has shape {dy.shape} and x {x.shape}; the gradient of each y goes to its own x")
-    dx = np.zeros_like(dy, subok=False)
+    dx = np.zeros_like(dy)
     with np.errstate(all="ignore"):
         for block, dy_block, out, t, buffer in _blocks(grid, rule, x, dy, dx):
             np.copyto(out, dy_block, where=elementwise.passes(block, t, rule, buffer))
@@ -202,19 +201,18 @@ def _rule(convention: Elementwise | str, grid: Grid) -> Elementwise:
     return rule
 
 
-def _blocks(grid: Grid, rule: Elementwise, first: Array, *others: Array) -> Iterator[tuple[Any, ...]]:
+def _blocks(grid: Grid, rule: Elementwise, x: Array, *others: Array) -> Iterator[tuple[Any, ...]]:
     """For each block of the arrays, which have one shape: a view of each, the terms of the grid there, and a work buffer."""
-    arrays = [a.reshape(1) if a.ndim == 0 else a for a in (first, *others)]  # a view, also of one number: 0-d has no block
-    shape = arrays[0].shape
-    scales = grid.along(first.ndim)[0].shape
-    if len(scales) > first.ndim or any(n not in (1, m) for n, m in zip(reversed(scales), reversed(shape))):
-        raise ValueError(f"the grid has scales of shape {scales}, and x has shape {first.shape}; they must broadcast to x")
-    dtype = first.dtype if first.dtype.kind == "f" else others[0].dtype
-    t = terms(grid, rule, dtype, first.ndim)
-    buffer = np.empty(min(first.size, BLOCK), np.result_type(dtype, t.divisor))
+    scales = grid.along(x.ndim)[0].shape
+    if len(scales) > x.ndim or any(n not in (1, m) for n, m in zip(reversed(scales), reversed(x.shape))):
+        raise ValueError(f"the grid has scales of shape {scales}, and x has shape {x.shape}; they must broadcast to x")
+    t = terms(grid, rule, x.dtype if x.dtype.kind == "f" else others[0].dtype, x.ndim)
+    buffer = np.empty(min(x.size, BLOCK), t.divisor.dtype)
+    shape = x.shape or (1,)  # one number is a block too
+    first, *rest = (a.reshape(shape) for a in (x, *others))  # views, also of strided arrays
     for where in _cuts(shape):
-        views = [a[where] for a in arrays]
-        yield *views, t.cut(where), buffer[: views[0].size].reshape(views[0].shape)
+        block = first[where]
+        yield block, *(a[where] for a in rest), t.cut(where), buffer[: block.size].reshape(block.shape)
 
 
 def _cuts(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
@@ -231,7 +229,7 @@ def _quantize_with_tail(x: Array, grid: Grid, rule: Elementwise) -> Array:
     """A vector kernel handles whole blocks, a scalar loop what is left at the end; they need not agree, and here they do not."""
     if grid.scale.ndim:
         raise ValueError(f"the grid has scales of shape {grid.scale.shape}; a rule with a tail is stated for one scale only")
-    flat = np.ascontiguousarray(x).reshape(-1)
+    flat = x.ravel()
     whole = flat.size - flat.size % rule.block
     parts = quantize(flat[:whole], grid, replace(rule, block=0)), quantize(flat[whole:], grid, rule.tail)
     return np.concatenate(parts).reshape(x.shape)

@@ -36,8 +36,8 @@ def straight_through_view(grids: Mapping[str, GridOf]) -> View:
     """Return the view in which the named tensors are fake-quantized on a grid laid over their present values.
 
     Equation    view(w) = fake_quantize(w, grid(w))
-    Gradient    dw = fake_quantize_backward(dview, w, grid(w)): 1 where nothing was clipped; the grid itself is taken as constant
     Shapes      any; of a RowGradient only its rows are worked on
+    Gradient    dw = fake_quantize_backward(dview, w, grid(w)): 1 where nothing was clipped; the grid itself is taken as constant
     Convention  a grid with axis=0 has one scale per row, so a table's row depends on that row alone
     Raises      ValueError, when used, if a named tensor is missing
     Source      Jacob et al. 2018 (arXiv 1712.05877), section 3; Bengio et al. 2013 (arXiv 1308.3432)
@@ -90,10 +90,10 @@ def learned_scale_view(bits: int, axes: Mapping[str, int | None]) -> View:
     """Return the view in which the named tensors are fake-quantized on symmetric grids whose scales are parameters.
 
     Equation    view(w, s) = clip(half_even(w / s), -qmax, qmax) s;  the scales themselves are not seen by the model
-    Gradient    dw and ds by learned_scale.learned_fake_quantize_backward, ds times 1 / sqrt(count qmax), count the elements that
-                share the scale
     Shapes      params as `add_scales` gives them; of a RowGradient only its rows are worked on, and then the gradient of scales
                 per row is a RowGradient too
+    Gradient    dw and ds by learned_scale.learned_fake_quantize_backward, ds times 1 / sqrt(count qmax), count the elements that
+                share the scale
     Convention  a scale that a step has carried to 0 or below is seen as the smallest normal number: no code is lost for good
     Raises      ValueError, when used, if a named tensor or its scale is missing
     Source      Esser et al. 2020 (arXiv 1902.08153)

@@ -1,6 +1,7 @@
 """How quantization libraries differ on one number, on a grid, on a learned scale, on a histogram of what was observed.
 
-Each field is an axis, each option a value that some library uses; a library is one point of that space.
+Each field is an axis, each option a value that some library uses; a library is one point of that space. What an option
+does is said beside it, in the source.
 
 Not here: the arithmetic (elementwise, grid_rules, learned_scale, collectors); the points (conventions). Read next: integer_rules.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tinycompress.rule import OWN, Provenance, check_options
+from tinycompress.rule import OWN, Provenance, brief, check_options
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class Elementwise:
     block: int = 0  # a vector kernel's width: what follows the last full block, flattened, is computed by the entry `tail`
     tail: str = ""
     provenance: Provenance = OWN
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -124,6 +128,8 @@ class GridRule:
     nan: Literal["refuse", "propagate", "ignore"] = "refuse"  # an observed NaN; ignore: as if it had not been observed
     infinite: Literal["refuse", "propagate", "largest"] = "refuse"  # an infinite end; largest: the largest float32 instead
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -146,6 +152,9 @@ class LearnedScale:
     ] = "half_even"
     provenance: Provenance = OWN
 
+    def __repr__(self) -> str:
+        return brief(self)
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -167,5 +176,7 @@ class HistogramRule:
     percent: float = 99.99  # kept, where the cut is a percentile
     levels: int = 128  # codes, where the cut is a divergence or a walk
     provenance: Provenance = OWN
+    def __repr__(self) -> str:
+        return brief(self)
     def __post_init__(self) -> None:
         check_options(self)

@@ -9,7 +9,7 @@ are kept flat, list after list, with the length of each list, and are padded to 
     scores to be ranked   anything    the measures take `mask`, and do not read what it hides
 
 Letters     N lists, L the longest list, M candidates of all lists together
-Not here: where lists come from (judgments, problems). Read next: losses.listwise, search.
+Not here: where lists come from (judgments, problems). Read next: shop, losses.listwise, search.
 """
 from __future__ import annotations
 

@@ -3,8 +3,7 @@
 A range may be widened to hold zero, mirrored about it, stretched when it is too short, or left alone; the codes may leave
 out the lowest one, or half of all. NaN and infinities are settled here too. Each choice is a field of GridRule.
 
-Letters: lo, hi the ends of a range; n = qmax - qmin steps.
-
+Letters     lo, hi the ends of a range; n = qmax - qmin steps
 Not here: scale and zero point (grid_rules), ranges that leave outliers out (calibration). Read next: grid_rules.
 """
 from __future__ import annotations
@@ -42,7 +41,7 @@ def fit_range(
     (-2.0157480239868164, 2.0)
     """
     rule = changed_rule(convention, changes)
-    qmin, qmax = choose_codes(bits, signed, rule, qmin, qmax)
+    qmin, qmax = code_ends(bits, signed, rule, qmin, qmax)
     low, high = observe_ends(lo, hi, rule)
     n, half = qmax - qmin, (qmax - qmin) // 2
     with np.errstate(all="ignore"):  # on purpose: each rule says what becomes of overflow and underflow
@@ -75,7 +74,7 @@ def fit_range(
 def changed_rule(convention: GridRule | str, changes: dict[str, Any]) -> GridRule:
     """Return the rule of that name, or the record itself, with some fields changed; None leaves a field as it is.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such rule or option, TypeError if there is no such field
     Source      this package
 
@@ -85,14 +84,14 @@ def changed_rule(convention: GridRule | str, changes: dict[str, Any]) -> GridRul
     return replace(resolve(convention, GridRule), **{field: value for field, value in changes.items() if value is not None})
 
 
-def choose_codes(bits: int, signed: bool, rule: GridRule, qmin: int | None = None, qmax: int | None = None) -> tuple[int, int]:
+def code_ends(bits: int, signed: bool, rule: GridRule, qmin: int | None = None, qmax: int | None = None) -> tuple[int, int]:
     """Return the smallest and the largest code that a rule uses; qmin or qmax, where given, is taken as it is.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if bits is outside 2 ... 16 and qmin or qmax is missing
     Source      conventions.toml, kind grid_rule
 
-    >>> choose_codes(8, True, GridRule(reduce_range=True)), choose_codes(8, True, GridRule(symmetric=True))
+    >>> code_ends(8, True, GridRule(reduce_range=True)), code_ends(8, True, GridRule(symmetric=True))
     ((-64, 63), (-127, 127))
     """
     if qmin is not None and qmax is not None:

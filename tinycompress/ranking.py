@@ -4,12 +4,11 @@ All three are means over rows; a row's value is its expectation over all orders 
 are sums over positions j of what stands there, and the chance that a given member of a group stands at position j is
 1 / t at each of its t positions. NDCG needs no more than that. Average precision needs pairs: given that a relevant member
 stands at j, each other member of its group is relevant with chance (r - 1) / (t - 1). Reciprocal rank needs the first one.
-
-Letters as in ties: of the group that position j lies in, g candidates above, t members, r relevant, H relevant above;
-K the cut, R relevant in the row, N rows, L the row's length; of the group at the cut, n places above it.
 The keywords ties, mask, empty, beyond and average are explained at ties.rank_rows and ties.mean_over_rows.
 
-Not here: the top K as a set (retrieval). Read next: classification, where there is one answer per row and no order.
+Letters     as in ties: of the group that position j lies in, g candidates above, t members, r relevant, H relevant above; K the
+            cut, R relevant in the row, N rows, L the row's length; of the group at the cut, n places above it
+Not here: the top K as a set (retrieval). Read next: classification.
 """
 from __future__ import annotations
 

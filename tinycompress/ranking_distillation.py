@@ -7,6 +7,7 @@ is 0 where the student already ranks the item above that position.
 
 Letters     z_s, z_t scores of student and teacher, T temperature, N queries or users, L candidates
             K the teacher's best items, j = position in that list, r = the rank the student gives an item, w weights
+            M sampled items that are not among them
 Not here: the order of the K best as a whole (relaxed_ranking); sampling of negatives (splits). Read next: relaxed_ranking.
 """
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
 
 def code_entropy(codes: Array) -> float:
-    """Return the bits a value that an ideal coder needs which knows how often each code occurs.
+    """Return the bits a value takes in an ideal coder that knows how often each code occurs.
 
     Equation    R = sum n_a b_a / n
     Shapes      codes any integers -> a number; no codes: 0.0
@@ -196,8 +196,8 @@ def entropy_constrained_point(x: npt.ArrayLike, step: float) -> Point:
     """Return what `entropy_constrained` reaches for the price whose natural step that is.
 
     Equation    lambda = s^2 ln 2 / 6, from levels s apart
-    Bound       E + lambda R is at most that of the levels it starts from
     Shapes      x any -> Point
+    Bound       E + lambda R is at most that of the levels it starts from
     Source      Chou, Lookabaugh, Gray 1989
 
     >>> entropy_constrained_point([0.0, 0.0, 4.0, 4.0], 0.5)

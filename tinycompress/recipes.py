@@ -5,7 +5,7 @@ turns them back into the parameters that score. Training is always `training.fit
 
 Letters     T temperature
 Not here: the formulas (pruning, quantization, distillation), files (storage), tables of results (comparison).
-Read next: comparison.
+Read next: small_models, comparison.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Schedule:
 def architecture_for(problem: Problem, columns: int, hidden: tuple[int, ...], join: str = "concat") -> Architecture:
     """Return the architecture of a model for this problem's fields, every table equally wide.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> from tinycompress.shop import make_shop
@@ -96,7 +96,7 @@ def train(
 ) -> Model:
     """Return a model trained on the problem's training rows, by default on their labels.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  the validation lists choose the number of epochs, by NDCG@10. If the problem lets the validation rows be learned
                 from afterwards (`whole` is not `examples`), a new model is trained on all of them for that many epochs: in
                 leave-one-out data the validation item is the latest one known, and leaving it out costs more than anything
@@ -123,7 +123,7 @@ def train_twice(
 ) -> tuple[Model, Model]:
     """Return the two models of `train`: the one that never saw the validation rows, and the one to use.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  whatever else is chosen on the validation lists must be tried on the first, for which they are new. Where the
                 validation rows are not learned from, both are the same
     Source      this package

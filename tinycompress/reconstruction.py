@@ -174,7 +174,7 @@ def best_support(w: Array, h: Array, kept: int) -> Repaired:
     """Return the best of all ways to keep a number of inputs of each output, repaired: the optimum, by trying everything.
 
     Shapes      w (I, O), h (I, I) -> the same
-    Convention  I over `kept` refits per output: for a layer of a dozen inputs, to see how far the others are from it
+    Convention  I choose `kept` refits per output: for a layer of a dozen inputs, to see how far the others are from it
     Raises      ValueError if kept is not from 0 to I, or there are more than 10,000 ways
     Source      brute force
 

@@ -3,6 +3,7 @@
 A fact that is not known is missing, in every format: "-" in the table, null in JSON, an empty field in CSV. NaN and
 infinities are missing too, because JSON has no word for them. Files are written whole or not at all.
 
+Letters     N rows, one per model
 Not here: where the numbers come from (metrics, cost, recipes). Read next: baselines.
 """
 from __future__ import annotations
@@ -173,7 +174,7 @@ def to_csv(rows: Sequence[AnyRow]) -> str:
 def write(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file whole or not at all: under a temporary name beside it, then renamed.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  UTF-8, line feeds as given. A link is followed, so that it stays one; what is not a file (a terminal, a
                 pipe) cannot be renamed over and is written to directly
     Raises      OSError if the folder is missing or not writable; the old file is then as it was, and nothing new is left

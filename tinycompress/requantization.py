@@ -3,8 +3,7 @@
 A layer's sum stands for acc s_x s_w; the next layer wants codes on its own grid, so acc is multiplied by m = s_x s_w / s_y and
 rounded. Every library does this one step in its own arithmetic, and it is where two int8 implementations of one network part.
 
-Letters: acc the int32 sum, m the multiplier, z zero_point, q output codes, s scale; fl32() rounds to float32.
-
+Letters     acc (..., O) the int32 sums, m the multiplier, z zero_point, q output codes, s scale; fl32() rounds to float32
 Not here: the sum (integer), integer-only multiplication itself (fixed_point). Read next: integer.
 """
 
@@ -38,9 +37,9 @@ def requantize(
     Shapes      acc int (..., O) of int32 values, or for a float rule finite floats: sums with a bias that stayed in floating
                 point; multiplier and zero_point () or (O,), or any shape that broadcasts against acc -> q of acc's shape, the
                 smallest integer dtype that holds qmin and qmax
+    Bound       default: |q - z - acc m| <= 1/2 + 3 (1 + u)^2 u |acc m| with u = 2^-24, where (1) did not clip
     Convention  m may be negative or >= 1 in the float rules; fixed-point rules need 0 <= m < 2^30, or take the FixedPoint
                 that quantize_multiplier gives. A float32 rule rounds the given m to float32 first
-    Bound       default: |q - z - acc m| <= 1/2 + 3 (1 + u)^2 u |acc m| with u = 2^-24, where (1) did not clip
     Raises      ValueError if acc does not hold such values, m is not finite, or the shapes do not broadcast to acc's
     Source      (1): onnxruntime 1.32, MlasRequantizeOutput; the other rules: conventions.toml, kind requantization
 
@@ -115,7 +114,7 @@ def reciprocal_twice(scale: npt.ArrayLike) -> Array:
 def code_dtype(qmin: int, qmax: int) -> np.dtype[Any]:
     """Return the smallest integer dtype that holds both ends of a range; unsigned where nothing is negative.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if int64 does not hold the range
     Source      this package
 

@@ -33,14 +33,14 @@ class Pruned(NamedTuple):
 
 
 def prune_in_rounds(
-    params: Params, train: Train, sparsities: Iterable[float], masks_of: Callable[[Params, float], Masks] = global_magnitude_masks
+    params: Params, train: Train, sparsities: Iterable[float], masks_of: Callable[[Params, float], Masks] | None = None
 ) -> Pruned:
     """Return what pruning a little, training, pruning more, training ... leaves.
 
     Equation    per s: M = masks_of(theta, s);  theta = train(M theta, M)
     Shapes      {name: (...)}
-    Convention  s is the total sparsity after the round. Pruned weights are 0 when the next masks are made, so they rank last
-                and stay pruned: masks nest
+    Convention  masks_of is global_magnitude_masks if none is given. s is the total sparsity after the round. Pruned weights are
+                0 when the next masks are made, so they rank last and stay pruned: masks nest
     Source      Han et al. 2015 (arXiv 1506.02626); sparsities from `schedules`
 
     >>> train = lambda theta, masks, rate: {"w": theta["w"] + masks["w"]}
@@ -49,7 +49,7 @@ def prune_in_rounds(
     """
     masks: Masks = {}
     for s in sparsities:
-        masks = masks_of(params, s)
+        masks = (masks_of or global_magnitude_masks)(params, s)
         params = apply_masks(train(apply_masks(params, masks), masks, 1.0), masks)
     return Pruned(params, masks)
 
@@ -125,17 +125,18 @@ def sensitivity(
     judge: Callable[[Params], float],
     sparsities: Sequence[float],
     names: Sequence[str] = (),
-    mask_of: Callable[[Array, float], Mask] = magnitude_mask,
+    mask_of: Callable[[Array, float], Mask] | None = None,
 ) -> dict[str, list[float]]:
     """Return what `judge` says when one array alone is pruned, for each array and each sparsity.
 
     Shapes      {name: [one value per sparsity]}
-    Convention  nothing is trained in between, and every other array stays dense. Layers interact: a set of sparsities that
-                each do no harm may do harm together
+    Convention  mask_of is magnitude_mask if none is given. Nothing is trained in between, and every other array stays dense.
+                Layers interact: a set of sparsities that each do no harm may do harm together
     Source      Han et al. 2015 (arXiv 1506.02626), section 4.3
 
     >>> sensitivity({"w0": np.array([1.0, 3.0])}, lambda theta: float(theta["w0"].sum()), [0.0, 0.5])
     {'w0': [4.0, 3.0]}
     """
+    prune = mask_of or magnitude_mask
     chosen = list(names) or [name for name in params if not name.startswith("b")]
-    return {name: [judge(apply_masks(params, {name: mask_of(params[name], s)})) for s in sparsities] for name in chosen}
+    return {name: [judge(apply_masks(params, {name: prune(params[name], s)})) for s in sparsities] for name in chosen}

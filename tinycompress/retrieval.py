@@ -2,12 +2,11 @@
 
 All are means over rows; a row's value is its expectation over all orders of equal scores. Groups above the cut are in
 the set as a whole, groups below it are out, so only t, r, n and H of the one group at the cut matter (RankedRows.at_cut).
-
-Letters as in ties: of the group at the cut, t members, r of them relevant, n places above the cut, H relevant candidates
-above the group; R relevant in the row, K the cut, L the row's length, N rows.
 The keywords ties, mask, empty, beyond and average are explained at ties.rank_rows and ties.mean_over_rows.
 
-Not here: metrics in which the place inside the top K counts. Read next: ranking, which has these.
+Letters     as in ties: of the group at the cut, t members, r of them relevant, n places above the cut, H relevant candidates
+            above the group; R relevant in the row, K the cut, L the row's length, N rows
+Not here: metrics in which the place inside the top K counts. Read next: ranking.
 """
 from __future__ import annotations
 

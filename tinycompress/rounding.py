@@ -2,12 +2,11 @@
 
 A quantizer turns the quotient x / s into an integer. Libraries agree on the idea and differ in the ties: 0.5, 1.5, 2.5
 become 0 2 2, or 1 2 3, or 0 1 2. A value halfway between two integers is not rare: data that was quantized once, or that
-counts something, sits on ties everywhere. What no code can hold saturates at the ends of the range; NaN follows a policy.
+counts something, sits on ties everywhere. What no code can hold saturates at the ends of the range; NaN follows a policy. Each
+rule keeps the dtype, infinities, NaN and (half_up_by_adding apart) the sign of zero.
 
-Letters: x the value to round, r the rounded value, q the code, [qmin, qmax] the range of codes. fl() rounds to the dtype
-of x. Each rule keeps the dtype, infinities, NaN and (half_up_by_adding apart) the sign of zero.
-
-Not here: the scale and zero point (grids), where they enter (quantization). Read next: grids, then quantization.
+Letters     x the value to round, r the rounded value, q the code, [qmin, qmax] the range of codes; fl() rounds to the dtype of x
+Not here: the scale and zero point (grids), where they enter (quantization). Read next: fused, grids.
 """
 from __future__ import annotations
 

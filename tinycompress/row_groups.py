@@ -22,8 +22,7 @@ normal values has one outlier of 30, as the squared error of four bits beside th
     >>> [round(float(error(size) / error(256)), 2) for size in (128, 64, 32)]
     [0.51, 0.26, 0.13]
 
-Letters: C columns, G groups.
-
+Letters     C columns, G groups
 Not here: packing groups with their scales into bytes (storage). Read next: ranges, quantization.
 """
 from __future__ import annotations

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import functools
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 
 def check_options(record: Any) -> None:
-    """Refuse a value that is not among the options its field declares; for use as `__post_init__`.
+    """Refuse a value that is not among the options its field declares; for use in `__post_init__`.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError with the field, the value and the options
     Source      this package
 
@@ -31,6 +31,22 @@ def check_options(record: Any) -> None:
         if getattr(record, name) not in options:
             allowed = ", ".join(map(repr, options))
             raise ValueError(f"{type(record).__name__}.{name} is {getattr(record, name)!r}; use one of {allowed}")
+
+
+def brief(record: Any) -> str:
+    """Return the fields of a record that differ from their defaults, its provenance left out; for use in `__repr__`.
+
+    So a signature whose default is a record stays readable, and what a library does otherwise is seen at once.
+
+    Shapes      takes no arrays
+    Source      this package
+
+    >>> from tinycompress.conventions import get
+    >>> get("torch.nn.utils.prune")
+    CountRule(relative_to='remaining', ties='unspecified', nan='largest')
+    """
+    other = {f.name: getattr(record, f.name) for f in fields(record) if getattr(record, f.name) != f.default}
+    return f"{type(record).__name__}({', '.join(f'{name}={value!r}' for name, value in other.items() if name != 'provenance')})"
 
 
 @functools.cache

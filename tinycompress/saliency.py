@@ -133,7 +133,7 @@ def fisher_inverse(u: Array, damping: float) -> Array:
     Equation    F = damping I + (1 / N) sum_n u_n u_n^T;  F_0^-1 = I / damping,
                 F^-1 <- F^-1 - (F^-1 u)(F^-1 u)^T / (N + u^T F^-1 u)                                                (5)
     Shapes      u (N, P) -> (P, P), float64
-    Bound       equal to the direct inverse within about kappa(F) u; costs N P^2 in place of P^3
+    Bound       equal to the direct inverse within about 2^-53 times the condition of F; costs N P^2 in place of P^3
     Convention  stands for H in (4) where H is not known. `fisher_inverse_diagonal` is the same with a diagonal F
     Raises      ValueError if damping is not positive
     Source      Singh, Alistarh 2020 (arXiv 2004.14340), equation 8; Sherman, Morrison 1950

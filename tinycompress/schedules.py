@@ -34,11 +34,11 @@ def cubic_sparsity(
 
     Equation    s_t = s_f + (s_i - s_f) (1 - x)^3,   x = (t - begin) / (end - begin), clipped to [0, 1]              (1)
     Shapes      takes numbers
+    Bound       monotone from s_i to s_f, and concave if s_f > s_i and power >= 1
+    Limits      power -> inf: s_f at once
     Convention  default: s_i up to `begin`, s_f from `end` on; power 1 is the linear schedule, 1/3 sparseml's inverse cubic.
                 To four steps for .8: TFMOT starts at 0 and ends at .8; jaxpruner starts one step ahead (.4625); PaddleSlim
                 asks only for steps before its end, so it stops at .7875
-    Limits      power -> inf: s_f at once
-    Bound       monotone from s_i to s_f, and concave if s_f > s_i and power >= 1
     Raises      ValueError if end < begin, a sparsity is no fraction, frequency or power is not positive, or where the rule
                 says `error`: an empty span (begin = end), a falling schedule, a final sparsity of 1
     Source      Zhu, Gupta 2017 (arXiv 1710.01878), section 3; peers in conventions.toml

@@ -7,7 +7,8 @@ One rewriting, exact but for the order in which BLAS sums. The first layer is li
 so a table with fewer rows than there are rows to score is multiplied once, before the look-up. The rest is care for the
 processor: blocks that stay in its cache, sums in place, and whole blocks added to whole blocks (upper_layers).
 
-Letters     N rows to score, V rows of a table, h inputs of a layer, w weights, b bias, C classes, K best items
+Letters     N rows to score, V rows and D columns of a table, h inputs of a layer, O outputs of the first, w weights, b bias,
+            C classes, L candidates, K best items, u unit roundoff
 Not here: training; a whole catalogue for one user, prepared (catalogue). Read next: catalogue.
 """
 
@@ -32,8 +33,8 @@ def scores(
 
     Equation    as `ranking_scores`
     Shapes      inputs of N rows -> (N,)
-    Convention  rows are scored in blocks that stay in cache
     Bound       as `predictor`
+    Convention  rows are scored in blocks that stay in cache
     Raises      ValueError if a code has no row in its table
     Source      this package
 
@@ -66,10 +67,10 @@ def predictor(
     """Return the function from inputs to logits, with all work done that does not depend on the inputs.
 
     Shapes      inputs of N rows -> (N,) if outputs is 1, else (N, outputs)
-    Convention  `expected` is the number of rows that will be asked for: a table with more rows than that is not multiplied
-                beforehand. Memory: one (V, O) table beside each (V, D) one that is. The parameters must not change afterwards.
     Bound       layer by layer, |y - forward's y| <= 2 gamma_{I+1} (|h| |w| + |b|), gamma_n = n u / (1 - n u), for equal h: each
                 side is within gamma_{I+1} of the exact sum, in whatever order it adds (Higham 2002, section 3.1)
+    Convention  `expected` is the number of rows that will be asked for: a table with more rows than that is not multiplied
+                beforehand. Memory: one (V, O) table beside each (V, D) one that is. The parameters must not change afterwards.
     Raises      ValueError, when called, if a code has no row in its table
     Source      this package
 

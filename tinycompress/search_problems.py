@@ -4,7 +4,7 @@ Judged queries are few, so they are cross-validated: each fold of queries in tur
 all others. A query is its words and a product is its words, because a query of another fold has no row of its own. BM25 of query
 and product is every list's prior, to be beaten, or added to.
 
-Letters     Q queries, P products, M candidates of N lists
+Letters     Q queries, P products, M candidates of N lists, L candidates of a list of the shop
 Not here: reading (judgments), the ranker (search). Read next: ops.
 """
 from __future__ import annotations

@@ -4,7 +4,7 @@ Pruning needs one number of a million: the threshold. A sorted sample of n^(2/3)
 that number lies; one pass counts what is below the bracket and collects what is inside, and only that, a few per cent, is
 partitioned. The answer is exact whatever the sample says: a bracket that misses is noticed, and costs one more pass.
 
-Letters     n entries, k rank counted from 1, a the numbers
+Letters     n entries, k rank counted from 1, a the numbers, R rows of them
 Not here: what the numbers are. Read next: counting.
 """
 from __future__ import annotations
@@ -39,7 +39,7 @@ def kth_smallest(a: NDArray[Any], k: int) -> Any:
         # subtle: an odd step, because tables have 2^d columns, and an even one would look at few of them only
         sample = np.sort(a[:: int(n ** (1 / 3)) | 1])
         m = sample.size
-        centre, half = k * m // n, 2 * int(m**0.5) + 2
+        centre, half = k * m // n, 2 * int(m**0.5)
         lo, hi = sample[max(0, centre - half)], sample[min(m - 1, centre + half)]
         below = int(np.count_nonzero(a < lo))  # a NaN is neither below nor inside
         inside = a >= lo
@@ -67,4 +67,4 @@ def kth_smallest_of_lines(a: NDArray[Any], k: int) -> NDArray[Any]:
         return np.reshape(kth_smallest(a[0], k), (1, 1))
     if not 1 <= k <= a.shape[1]:
         raise ValueError(f"k is {k} of {a.shape[1]} entries; ranks run from 1 to n")
-    return np.partition(a, k - 1, axis=1)[:, k - 1 : k]
+    return np.partition(a, k - 1)[:, k - 1 : k]

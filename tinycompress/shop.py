@@ -8,10 +8,11 @@ the direction in which its words lie, and what lies in the direction of a user's
     intent   =  -.4 + .4 quality_p + .5 <taste_u, style_p>                        - .5  thrift_u z_p                      (2)
     P(skip) = 1 - s(interest),  P(click) = s(interest) (1 - s(intent)),  P(buy) = s(interest) s(intent)                     (3)
 
-u user, q query, p product; <a, b> = a . b / sqrt 2; s the sigmoid; z_p the standardised logarithm of the price; quality and the
-two coordinates of a taste are N(0, 1), thrift N(1, .5^2). Users, queries and products come up in proportion to 1 / (rank + 10):
-few often, most rarely. S sessions of L candidates; outcome, and relevance: 0 skip, 1 click, 2 buy.
+Users, queries and products come up in proportion to 1 / (rank + 10): few often, most rarely.
 
+Letters     u user, q query, p product; <a, b> = a . b / sqrt 2; s the sigmoid; z_p the standardised logarithm of the price;
+            quality and the two coordinates of a taste are N(0, 1), thrift N(1, .5^2)
+            S sessions of L candidates; outcome, and relevance: 0 skip, 1 click, 2 buy
 Not here: what the best scores are (optimum), the model that learns them (recommender). Read next: optimum, ops.
 """
 from __future__ import annotations

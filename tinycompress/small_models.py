@@ -66,10 +66,11 @@ class Recipe:
 def make_small(recipe: Recipe, model: Model, problem: Problem, rng: np.random.Generator, whole: bool = True) -> Model:
     """Return the small model: codes and levels for tables, codes of a few bits for layers, half floats for biases.
 
-    Shapes      takes none
-    Convention  whole: learn from the validation rows too; not, if they are to choose. H is read off two million training rows
-                at the most, fewer where bags are long. "product" does not look at the model: it learns from the rows alone
+    Shapes      takes no arrays
     Bound       a file holds the model bit for bit: what is written and loaded has the same params
+    Convention  whole: learn from the validation rows too; False where these have still to choose. H is read off two million
+                training rows at the most, fewer where bags are long. "product" does not look at the model: it learns from the
+                rows alone
     Raises      ValueError if the student is "product" and the problem is not users and items by their ids
     Source      this package
 

@@ -5,7 +5,7 @@ validation lists. The winner is made again from all rows, written, loaded by a n
 which nothing was chosen by. Bytes are those of the file that was loaded. What a file needs beside it (the histories of a history
 model) is said, and beside it stand rankings that need no model at all: a weak original makes ratios easy.
 
-Letters     K the cut of a ranking
+Letters     N lists of L candidates, K the cut of a ranking
 Not here: what a recipe does (small_models), the table of results (frontier). Read next: smallest_job.
 """
 
@@ -55,7 +55,7 @@ class Scored:
 def families(problem: Problem, model: Model) -> dict[str, list[Recipe]]:
     """Return the recipes that are tried, by the kind of model they give, each list from gentle to harsh.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  "same": the model with as many columns as it had; "quarter": with a quarter of them. Where all fields are
                 histories, "same" alone, with 24 columns at the most, and rows in fewer than two histories share one. Where the
                 fields are the ids of users and items, "same" and: "retrained", three quarters of the columns of a model trained
@@ -97,11 +97,11 @@ def search(
     seed: int,
     folder: Path,
     k: int = 10,
-    progress: Callable[[Trial], None] = lambda trial: None,
+    progress: Callable[[Trial], None] | None = None,
 ) -> tuple[Trial, list[Trial]]:
-    """Return the smallest trial whose validation hit rate and NDCG are within so much of the original's, and all trials.
+    """Return the smallest trial whose validation hit rate and NDCG are at most `within` below the original's, and all trials.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  starts: the original as "same", and where there is one the model of the family "retrained"; a family without
                 a start begins from the original. They must not have seen the validation rows. In each family the harshest
                 price that passes is found by halving, n prices in ceil(log2(n + 1)) trials at the most, as if quality fell with
@@ -128,7 +128,8 @@ def search(
     def passes(family: str, recipe: Recipe) -> bool:
         small = make_small(recipe, starts.get(family, model), problem, np.random.default_rng(seed), whole=False)
         trials.append(tried(family, recipe, small, problem, lists, folder / "trial.tcz", k))
-        progress(trials[-1])
+        if progress is not None:
+            progress(trials[-1])
         return trials[-1].hit_rate >= hit_rate - within and trials[-1].ndcg >= ndcg - within
 
     passed: list[Trial] = []
@@ -155,7 +156,7 @@ def tried(
 ) -> Trial:
     """Return the trial of a model that a recipe made: written, read back, scored.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> import tempfile
@@ -181,7 +182,7 @@ def tried(
 def without_each(recipe: Recipe) -> dict[str, Recipe]:
     """Return the recipe with one part left out, for each part it has.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> list(without_each(Recipe("same", 8, 0.01)))

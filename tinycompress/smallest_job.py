@@ -4,7 +4,7 @@ The steps are those a careful person would take: train the original, choose a re
 rows, let a new process score it, and set beside it what ranks without any model. Then the recipe again with one part left out at
 a time, on the validation lists: what a part is worth shows in bytes, in quality, or in both.
 
-Not here: the search (smallest), the table (frontier). Read next: compress.
+Not here: the search (smallest), the table (frontier). Read next: arguments.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def find_smallest(
     seed: int,
     folder: Path,
     k: int = 10,
-    progress: Callable[[str], Progress | None] = lambda name: None,
+    progress: Callable[[str], Progress | None] | None = None,
 ) -> Outcome:
-    """Return the smallest file that stays within so much of the original on validation lists, and the tables that judge it.
+    """Return the smallest file that is at most `within` worse than the original on validation lists, and its tables.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  the original is written as float32 and as deflated float32; ratios are to the first. `split` gives the baselines
                 what they learn from, train and validation, and says which positives were seen; without one (the shop, whose true
                 probabilities are known) the best possible order stands there instead. The folder is made if need be, once a
@@ -70,7 +70,7 @@ def find_smallest(
     ...     print([row.name for row in found.rows], found.rows[2].bytes == os.path.getsize(Path(folder, "smallest.tcz")))
     ['original', 'original, deflated', 'smallest', 'random order', 'best possible'] True
     """
-    rng = np.random.default_rng(seed)
+    rng, progress = np.random.default_rng(seed), progress or (lambda name: None)
     judged, original = train_twice(problem, architecture, schedule, rng, progress=progress("original"))
     starts, ends = {"same": judged}, {"same": original}
     if "retrained" in families(problem, judged):
@@ -105,7 +105,7 @@ def what_each_part_bought(
 ) -> list[SizeRow]:
     """Return the chosen recipe's row on the validation lists, then its row with each part left out.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  the price of a bit stays: a part left out shows in bytes where codes get longer, in quality where they get worse.
                 Ratios are to the original as float32. Columns that come as they are all come, so that fewer of them is a part of
                 its own. The trials' file, part.tcz in the folder, is written over each time
@@ -144,7 +144,7 @@ def what_each_part_bought(
 def describe(trial: Trial) -> str:
     """Return a trial's recipe in a few words.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> from tinycompress.small_models import Recipe

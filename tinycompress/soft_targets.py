@@ -167,7 +167,7 @@ def as_rows(student_logits: Array, teacher_logits: Array, temperature: float) ->
 def short_buffers() -> Iterator[None]:
     """Run ufuncs with short internal buffers, and put the old length back.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      measured, numpy 2.4: with rows of 1,000 numbers and the usual buffer of 8,192, adding a column to a matrix copies
                 the column into the buffer over and over and takes 2.3 times as long
 

@@ -4,8 +4,7 @@ A pruned array is smaller on disk only if what says *where* the kept values are 
 encoding here turns an array into a few plain arrays, its parts, of which `values` are the kept numbers in C order.
 What counts as zero is an argument: 0.0 for floats, the zero point for codes of an asymmetric grid.
 
-Letters: x values, N numbers in x, v bits per value, b bits per gap, d density (the fraction kept).
-
+Letters     x values, N numbers in x, I its last axis, v bits per value, b bits per gap, d density (the fraction kept)
 Not here: which encoding is the smallest at which density (break_even), writing parts to a file (streams, storage),
 choosing what to prune (pruning). Read next: break_even, streams.
 """
@@ -45,10 +44,10 @@ def kept(x: npt.ArrayLike, zero: npt.ArrayLike = 0) -> Array:
 def bitmap_encode(x: npt.ArrayLike, zero: npt.ArrayLike = 0, bitorder: BitOrder = "little", rows: Rows = "flat") -> Parts:
     """Return one bit per number (1 = kept) and the kept values.
 
+    Shapes      x (...) -> bitmap (bytes,) uint8, values (kept,) of x's dtype
     Units       ceil(N / 8) bytes of bits, or rows ceil(columns / 8) when each row starts a byte; N d values
     Convention  the first number is the lowest bit of its byte (compressed-tensors) or the highest (numpy.packbits);
                 compressed-tensors pads each row to a byte
-    Shapes      x (...) -> bitmap (bytes,) uint8, values (kept,) of x's dtype
     Source      compressed-tensors, sparse bitmask compressor; numpy.packbits
 
     >>> bitmap_encode(np.ones((1, 10)))["bitmap"].tolist(), bitmap_encode(np.ones(10), bitorder="big")["bitmap"].tolist()
@@ -87,10 +86,10 @@ def bitmap_decode(
 def csr_encode(x: npt.ArrayLike, zero: npt.ArrayLike = 0, index_dtype: npt.DTypeLike = np.int32) -> Parts:
     """Return compressed sparse rows: row starts, column of each kept value, kept values.
 
+    Shapes      x (...) -> indptr (rows + 1,), indices (kept,) of index_dtype, values (kept,) of x's dtype
     Units       N d (v + i) / 8 + (rows + 1) i / 8 bytes with i-bit indices: 8 per kept float32 with scipy's int32
     Convention  rows are x's first axis, columns all others flattened; a vector is one row; scipy.sparse has int32 indices,
                 torch int64; the Deep Compression paper counts 2 a + n + 1 *numbers* for a kept, n rows
-    Shapes      x (...) -> indptr (rows + 1,), indices (kept,) of index_dtype, values (kept,) of x's dtype
     Raises      ValueError if index_dtype cannot hold the last column or the number kept
     Source      scipy.sparse.csr_array; Han, Mao and Dally, Deep Compression, 2016, section 2
 
@@ -131,11 +130,11 @@ def gap_encode(x: npt.ArrayLike, bits: int = 4, zero: npt.ArrayLike = 0, minus_o
     """Return the distance of each kept value from the one before, in `bits` bits, with a filler zero where that is too far.
 
     Equation    position = cumsum(gap + 1) - 1: gap 0 is the next number, 2^b - 1 reaches 2^b on              (1)
+    Shapes      x (...) -> gaps (kept + fillers,) uint8 (uint16 when b > 8), values (kept + fillers,) of x's dtype
     Units       (N d + fillers) (v + b) / 8 bytes; at random positions fillers / (N d) is q / (1 - q), q = (1 - d)^(2^b)
     Convention  minus_one=True is (1), as Deep Compression's decoder does it; False stores the distance itself, which
                 reaches 2^b - 1 and leaves code 0 unused. The paper's figure prints distances and reaches 2^b, which
                 b bits cannot hold unless one is subtracted. A filler's value is the zero that stands at its place.
-    Shapes      x (...) -> gaps (kept + fillers,) uint8 (uint16 when b > 8), values (kept + fillers,) of x's dtype
     Raises      ValueError if bits is outside 1 to 16, or 1 with minus_one=False (which reaches 1, so nothing is left out)
     Source      Han, Mao and Dally, Deep Compression, 2016, section 2 and figure 2; songhan/Deep-Compression-AlexNet decode.py
 
@@ -171,11 +170,11 @@ def gap_decode(parts: Parts, shape: tuple[int, ...], bits: int = 4, zero: npt.Ar
 def n_m_encode(x: npt.ArrayLike, keep: int = 2, group: int = 4, zero: npt.ArrayLike = 0) -> Parts:
     """Return the `keep` values of each `group` along the last axis, and the place of each inside its group.
 
+    Shapes      x (..., I) with I a multiple of group -> places (N keep / group,) uint8, values as many
     Units       N keep / group (v + ceil(log2 group)) / 8 bytes: 2:4 is 9/16 of float16, 5/8 of int8
     Convention  places rise; where fewer than `keep` are not zero, zeros fill up from the middle to the end of the group,
                 then from the middle down (torch's order for 2:4). Two places of 2 bits, low first, make torch's nibble.
                 1:2 of float32 takes 1 bit here; cutlass writes two 2-bit places for it
-    Shapes      x (..., I) with I a multiple of group -> places (N keep / group,) uint8, values as many
     Raises      ValueError if the last axis is no multiple of group, or a group has more than `keep` that are not zero
     Source      NVIDIA A100 2:4 sparsity; torch.sparse.SparseSemiStructuredTensor (cutlass layout, before its reordering)
 

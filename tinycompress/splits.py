@@ -4,9 +4,8 @@ Implicit feedback has no negatives: they are drawn among the items a user has no
 negatives that are met in no part; to train, negatives are drawn anew in each epoch among the items not met in the training
 part. The difference matters: training negatives that avoid the test items would tell the model where they are.
 
-N    rows, L negatives per row, `seen` a Bag: the items each user has met, sorted, each once
-
-Not here: what the model sees of users and items (fields), the scores (metrics). Read next: shop.
+Letters     N rows, L negatives per row, `seen` a Bag: the items each user has met, sorted, each once
+Not here: what the model sees of users and items (fields), the scores (metrics). Read next: ragged, shop.
 """
 from __future__ import annotations
 

@@ -4,10 +4,9 @@ Each tensor is written in the encoding that really came out smallest: dense, or 
 numbers packed to the bits they need and entropy-coded where that helps. Quantized tensors keep their grid, scales bit for
 bit. There is no pickle: reading a file runs nothing, and every length in it is checked before it is believed.
 
-Letters: x values, q codes, b bits.
-
-Not here: byte strings (streams), positions (sparse), the file's frame and checksums (container). A model that is shared
-levels and codes is two arrays. Read next: recipes, cost.
+Letters     x values, q codes, b bits
+Not here: byte strings (streams), positions (sparse), the file's frame and checksums (container). A model that is shared levels
+and codes is two arrays. Read next: ties, recipes, cost.
 """
 from __future__ import annotations
 
@@ -118,7 +117,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> tuple[dic
 def sizes(path: str | os.PathLike[str]) -> dict[str, int]:
     """Return the bytes that each tensor takes in a file, and under "" those of the header and checksums.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       bytes; together they are os.path.getsize(path)
     Raises      ValueError as load
     Source      this package

@@ -5,8 +5,7 @@ is subtracted, as many bits wide as the largest then needs; of floats and wide i
 wide. Every candidate is really made and the shortest kept. The plain packed symbols are always a candidate, so that no
 coder makes anything longer.
 
-Letters: x numbers, q symbols, b bits per symbol.
-
+Letters     x numbers, N of them, q symbols, b bits per symbol
 Not here: packing (packing), the range coder (coding), files (container), what arrays belong together (storage).
 Read next: container, tensors.
 """
@@ -116,7 +115,7 @@ def from_stream(stream: Stream, data: bytes) -> Array:
 def checked(stream: Stream) -> Stream:
     """Return the stream itself, if its fields are some that to_stream can have written.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if a field is of another type or outside its options
     Source      this package
 

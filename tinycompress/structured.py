@@ -8,7 +8,7 @@ an ordinary smaller model that computes the same function.
                                  network are about 19 % of its numbers, since layers shrink on both sides
     column d of a table          the column, and the row of w0 that reads it
 
-Letters     w (I, O) weights, b (O,) bias, V rows and D columns of a table, h what a unit puts out
+Letters     w (I, O) weights, b (O,) bias, V rows and D columns of a table, h what a unit puts out, u unit roundoff
 Not here: norms of units (pruning). Read next: saliency.
 """
 from __future__ import annotations
@@ -131,16 +131,17 @@ def constant_units(params: Mapping[str, Array], layer: int) -> Mask:
 
 
 def remove_units(
-    params: Mapping[str, Array], layer: int, kept: Mask, activation: Callable[[Array], Array] = relu
+    params: Mapping[str, Array], layer: int, kept: Mask, activation: Callable[[Array], Array] | None = None
 ) -> Params:
     """Return the parameters without some units of a hidden layer, computing the same function.
 
     Equation    a unit with no inputs puts out h_j = act(b_j) for every row, so                                     (1)
                 b_{l+1} <- b_{l+1} + sum over removed j of act(b_j) w_{l+1}[j]
-    Shapes      w_l (I, O) -> (I, O'), b_l (O') , w_{l+1} (O', ...); kept (O,)
+    Shapes      w_l (I, O) -> (I, O'), b_l (O',), w_{l+1} (O', ...); kept (O,)
     Bound       per layer |y - y'| <= 2 gamma_{O+2} (|h| |w_{l+1}| + |b_{l+1}|), gamma_n = n u / (1 - n u): the sum of the
                 same terms in another order, and the constants added first. With b = 0 under relu nothing is folded
-    Convention  refuses to remove a unit that is neither constant nor unread: mask it first (`neuron_mask`, `apply_masks`)
+    Convention  act is `activation`, relu if none is given. A unit that is neither constant nor unread is not removed: mask it
+                first (`neuron_mask`, `apply_masks`)
     Raises      ValueError if kept is no mask of the units, a removed unit is alive, or the layer is not hidden
     Source      pytorch#38598 shows what happens to a unit pruned without its bias; this package for the folding
 
@@ -156,7 +157,7 @@ def remove_units(
         raise ValueError(f"units {alive} of layer {layer} are neither constant nor unread; mask their inputs first")
     small = dict(params)
     # subtle: a unit that has inputs but no readers is no constant; its row of w_{l+1} is 0, so it adds nothing here
-    constants = activation(params[f"b{layer}"][gone])
+    constants = (activation or relu)(params[f"b{layer}"][gone])
     small[f"b{layer + 1}"] = params[f"b{layer + 1}"] + constants @ params[after][gone]  # (1)
     small[here], small[f"b{layer}"] = np.ascontiguousarray(params[here][:, ~gone]), params[f"b{layer}"][~gone]
     small[after] = params[after][~gone]

@@ -3,8 +3,7 @@
 Adding in another order rounds differently: four numbers are enough to see it. A kernel keeps 8 lanes of float32 in a register,
 four registers in flight, and sums long vectors in blocks, so that errors grow slowly: the order is a rule like any other.
 
-Letters: v the numbers, n their count, p partial sums.
-
+Letters     v the numbers, n their count, p partial sums
 Not here: sums that are only meant to be right (use float64). Read next: learned_scale.
 """
 from __future__ import annotations
@@ -23,7 +22,7 @@ def float32_lanes(v: npt.ArrayLike) -> Array:
 
     Equation    n < 8: one lane. Else lane j holds v_j, v_(j+8), ...; first what is left over at the end, then lanes 0 to 7
     Shapes      v (..., n) -> (...) float32
-    Bound       as any order: |error| <= gamma_(n-1) sum |v|; by blocks of 2^4 or more it is nearer sqrt(n)
+    Bound       as any order: |error| <= (n - 1) 2^-24 sum |v| to first order; by blocks of 2^4 or more it is nearer sqrt(n)
     Convention  measured at n = 1 ... 32767; several threads, or a sum over another axis than the last, add in other orders
     Source      torch 2.13, ATen/native/cpu/SumKernel.cpp, cascade_sum
 

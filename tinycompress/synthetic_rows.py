@@ -5,8 +5,8 @@ that has not been trained sees no difference then. Label solving leaves the rows
 regression needs on few rows to answer like the real data on many: one least-squares problem.
 
 Letters     s synthetic rows (m, D), x real rows (n, D), A random directions (H, D), phi(x) = relu(A x), mu mean of phi(x)
-            K_ss, K_ts kernels among the few rows and between many and few, y labels, ridge >= 0
-Not here: gradient matching, which needs second derivatives through the network. Read next: coding, storage.
+            K_ss, K_ts kernels among the few rows and between many and few, y labels, C classes, ridge >= 0
+Not here: gradient matching, which needs second derivatives through the network. Read next: codebooks.
 """
 from __future__ import annotations
 

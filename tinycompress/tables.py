@@ -4,9 +4,8 @@ A row is [codes, low bits first][scale][bias]; its value at column d is code_d s
 range, a rare item with small weights keeps its precision; because the row is one run of bytes, looking an item up reads one
 place in memory. Rows are decoded when they are asked for, never the table.
 
-Letters: x (V, D) a table, V rows, D columns; q codes, s scale, bias the value of code 0, b bits, L entries of a bag.
-
-Not here: the widths and orders of packing alone (packing), whole models in files (storage). Read next: storage.
+Letters     x (V, D) a table, V rows, D columns; q codes, s scale, bias the value of code 0, b bits, N bags, L entries of a bag
+Not here: the widths and orders of packing alone (packing), whole models in files (storage). Read next: coding, storage.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def row_bytes(columns: int, convention: RowFormat | str = DEFAULT) -> int:
     """Return the bytes of one row.
 
     Equation    ceil(b D / 8) + 2 (bytes of scale or bias)
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      FBGEMM 71d6f8b, src/QuantUtils.cc
 
     >>> row_bytes(64, "fbgemm.rowwise8"), row_bytes(64, "fbgemm.rowwise4"), row_bytes(64, "fbgemm.rowwise2")

@@ -5,8 +5,7 @@ stream. Which encoding is smallest depends on the values, on the coder behind it
 candidate is made and measured, never predicted. A quantized tensor is its codes, of which the zero point is the zero, and
 its grid, whose scales keep their bits.
 
-Letters: x values, q codes, s scale, z zero_point, b bits.
-
+Letters     x values, q codes, s scale, z zero_point, b bits
 Not here: the encodings (sparse), bytes (streams), files (container). Read next: storage.
 """
 from __future__ import annotations
@@ -94,7 +93,7 @@ def decode(entry: Entry, data: bytes) -> Tensor:
 def memory(entry: Entry) -> int:
     """Return the bytes that decoding an entry will allocate for numbers and positions, from what it says alone.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       bytes: those of the arrays, and 8 for each number of a sparse one's parts
     Raises      ValueError if a field is missing or a shape absurd: negative, of over 32 axes, smaller than its parts
     Source      this package

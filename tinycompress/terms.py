@@ -3,9 +3,8 @@
 Two libraries given the same scale divide by different numbers: one by the scale rounded to float32, one multiplies by the
 reciprocal of that, one by the reciprocal of a float64. All such decisions that do not depend on x are taken here, once a call.
 
-Letters: s scale, z zero_point, [qmin, qmax] the range of codes, low and high the values of its ends; fl() rounds to the dtype
-of x.
-
+Letters     s scale, z zero_point, [qmin, qmax] the range of codes, low and high the values of its ends; fl() rounds to the dtype
+            of x
 Not here: what is done with the terms (elementwise). Read next: elementwise.
 """
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Terms:
         if not np.ndim(self.scale):
             return self
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if np.ndim(getattr(self, f.name))}
-        along = {k: tuple(i if n > 1 else slice(None) for i, n in zip(where, a.shape, strict=False)) for k, a in arrays.items()}
+        along = {k: tuple(i if n > 1 else slice(None) for i, n in zip(where, a.shape)) for k, a in arrays.items()}
         return replace(self, **{k: a[along[k]] for k, a in arrays.items()})
 
 
@@ -72,7 +71,6 @@ def terms(grid: Grid, rule: Elementwise, dtype: npt.DTypeLike, ndim: int) -> Ter
     >>> t.divisor.dtype, float(t.divisor), float(t.before), t.after
     (dtype('float32'), 10.0, 3.0, None)
     """
-    dtype = np.dtype(dtype)
     given, z = (a.reshape((1,) * (ndim - a.ndim) + a.shape)[()] if a.ndim else a[()] for a in grid.along(ndim))
     inside = z.dtype.kind == "f" if rule.zero_point == "after_unless_float" else rule.zero_point != "after"
     with np.errstate(all="ignore"):  # zero, infinite and subnormal scales are legal in an unchecked grid

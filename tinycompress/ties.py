@@ -7,14 +7,12 @@ expectation over all orders inside the groups. Two facts give every formula. A m
 positions g + 1 ... g + t with probability 1 / t, so sums over candidates need only group means. And only the group that
 straddles the cut is uncertain: n of its t members, drawn at random, are in the top K.
 
-Letters used in this file, in retrieval and in ranking:
-    N rows (users, queries)     L list length     K top-k     W positions that are looked at     G groups of all rows
-    R relevant candidates of a row
-    g candidates with a higher score: a group's first member stands at position g + 1
-    t candidates with this score     r relevant ones among these t     H relevant ones among the g
-    n places of the group above the cut, min(t, K - g)
-
-Not here: the metrics. Read next: retrieval, then ranking, which turn g, t, r and H into expectations.
+Letters     N rows (users, queries), L list length, K top-k, W positions that are looked at, G groups of all rows
+            R relevant candidates of a row
+            g candidates with a higher score: a group's first member stands at position g + 1
+            t candidates with this score, r relevant ones among these t, H relevant ones among the g
+            n places of the group above the cut, min(t, K - g)
+Not here: the metrics. Read next: retrieval, ranking.
 """
 from __future__ import annotations
 
@@ -62,7 +60,7 @@ def _check_scores(scores: ArrayLike, mask: ArrayLike | None) -> tuple[NDArray[np
     x = np.asarray(scores)
     if x.ndim != 2 or x.dtype.kind not in "fiub":
         raise ValueError(f"scores are {x.ndim}-d {x.dtype}; pass numbers (N, L), one row per user or query")
-    largest = max(int(x.max()), -int(x.min())) if x.dtype.kind in "iu" and x.size else 0
+    largest = max(int(x.max()), -int(x.min())) if x.dtype.kind in ("i", "u") and x.size else 0
     if largest > 2**53:
         raise ValueError(f"scores reach {largest}, beyond 2**53, where float64 would tie neighbours; rescale")
     x = x if x.dtype.kind == "f" else x.astype(np.float64)

@@ -4,8 +4,9 @@ What differs comes in as arguments. An *objective* maps (parameters, batch) to (
 functions: parameters as the forward pass shall see them (masked, fake-quantized, both), and the gradient's way back to the
 raw parameters, which are the ones that move. Views compose. A batch is a tuple (inputs, labels).
 
-Letters     theta raw parameters, view(theta) what the model computes with
-Not here: what a view or an objective does to the model: that is pruning, quantization, distillation. Read next: pruning.
+Letters     theta raw parameters, view(theta) what the model computes with, N lists of L candidates
+Not here: what a view or an objective does to the model: that is pruning, quantization, distillation.
+Read next: alternating, pruning.
 """
 
 from __future__ import annotations
@@ -30,8 +31,19 @@ class View(NamedTuple):
     forward: Callable[[Params], Params]  # view(theta)
     backward: Callable[[Gradients, Params], Gradients]  # (dL/dview, theta) -> dL/dtheta
 
+    def __repr__(self) -> str:
+        return f"View({', '.join(getattr(f, '__name__', type(f).__name__) for f in self)})"
 
-IDENTITY = View(lambda params: params, lambda grads, params: grads)
+
+def _same_params(params: Params) -> Params:
+    return params
+
+
+def _same_grads(grads: Gradients, params: Params) -> Gradients:
+    return grads
+
+
+IDENTITY = View(_same_params, _same_grads)
 
 
 class Epoch(NamedTuple):

@@ -23,7 +23,8 @@ def rows(lines):
 
 
 def test_what_each_part_bought(tmp_path):
-    """Bytes within 5 %, quality within .01: other BLAS builds sum in another order, and training carries that on."""
+    """Other kernels of BLAS sum in another order, and training carries that on. Measured with OPENBLAS_CORETYPE=Prescott and
+    Haswell: bytes move by 1.3 % at the most, NDCG by .0051. Here twice that."""
     blocks = re.findall(r"^```\w*\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     table = next(block for block in blocks if "all parts" in block)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
@@ -36,7 +37,7 @@ def test_what_each_part_bought(tmp_path):
     got = rows(printed[start : start + len(expected)])
     assert [name for name, _ in got] == [name for name, _ in expected]
     for (_, a), (_, b) in zip(expected, got):
-        assert abs(a[0] - b[0]) <= 0.05 * a[0] and abs(a[1] - b[1]) <= 0.05 * a[1] and abs(a[3] - b[3]) <= 0.01, done.stdout
+        assert abs(a[0] - b[0]) <= 0.026 * a[0] and abs(a[1] - b[1]) <= 0.026 * a[1] and abs(a[3] - b[3]) <= 0.0102, done.stdout
 
 
 def shown(row):

@@ -12,9 +12,12 @@ An adapter is a module, an object or a dictionary with functions named like the 
 `python -m tinycompress verify MODULE`, `verify --command "./mine"`, `verify --answers FILE`, `diagnose MODULE`, `vectors DIR`.
 
 The files in reading order: operations, axes_integers, axes_floats, axes (the space); exact, oracle_*, oracle, tables (the exact
-answers); cases_*, cases, profiles, vectors, generate, questions (what is asked); wire, adapters, pipes, children (who is
-asked); judging, reproducing, running, live*, results, reporting (is it the same?); evidence, witnesses, diagnosis, diagnosing
-(which rule is it?).
+answers); cases_*, cases, profiles, vectors, questions, generate (what is asked); wire, guards, adapters, pipes, protocol,
+children, isolation (who is asked); claims, results, judging, reproducing, hard_inputs, live*, running, reporting (is it the
+same?); evidence, diagnosis, witnesses, diagnosing (which rule is it?); differing, explaining, files, answers, testing, commands
+(for whoever asks); laws*, mutants*, harm, killing, kill_matrix (does the kit find what it should?); own (this package as one).
+
+Not here: other libraries' rules as records that this package follows (conventions). Read next: operations, cli.
 """
 from typing import TYPE_CHECKING, Any
 

@@ -9,7 +9,7 @@ A call that runs too long is broken off by an alarm where there is one (the main
 reach into compiled code that never returns, nor can anything here outlive a crash: running puts each operation into a process
 of its own.
 
-Not here: implementations behind a pipe (children). Read next: children.
+Not here: implementations behind a pipe (children). Read next: pipes, children.
 """
 
 from __future__ import annotations
@@ -61,18 +61,24 @@ class Adapter(Protocol):
     """What running asks of every implementation, in whatever language it is written."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the report calls it."""
 
     @property
-    def claim(self) -> Claim | str | None: ...
+    def claim(self) -> Claim | str | None:
+        """What it says of itself."""
 
-    def offers(self, operation: str, axis: int | None = None) -> bool: ...
+    def offers(self, operation: str, axis: int | None = None) -> bool:
+        """Whether it can be asked this."""
 
-    def call(self, request: Request) -> Reply: ...
+    def call(self, request: Request) -> Reply:
+        """Ask once."""
 
-    def call_many(self, requests: Sequence[Request]) -> list[Reply]: ...
+    def call_many(self, requests: Sequence[Request]) -> list[Reply]:
+        """Ask all, one reply for each, in order."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release what it holds."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ class PythonAdapter:
 def as_adapter(thing: Any, limit: float = 5.0) -> Adapter:
     """Make an adapter of a module, an object, a dictionary of functions, the text "module[:object]", or leave one as it is.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if nothing can be loaded under that name
     Source      this package
 
@@ -167,7 +173,7 @@ def as_adapter(thing: Any, limit: float = 5.0) -> Adapter:
 def load(name: str, limit: float = 5.0) -> Adapter:
     """Import "module", "path/to/file.py", or either with ":object" behind it, and make an adapter of it.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such module or object, or if importing it fails
     Source      this package
 

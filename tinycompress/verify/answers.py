@@ -1,6 +1,6 @@
 """Answers that came back without a pipe: a file with what a program printed when it was fed with the prompts.
 
-Not here: the prompts (files), one judgement (judging). Read next: reporting.
+Not here: the prompts (files), one judgement (judging). Read next: testing, reporting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tinycompress.verify.running import judge_all, summarize
 def judge_answers(path: str | Path, claim: Any = None) -> Report:
     """Judge a file of answers.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if the file holds no line that answers anything
     Source      this package
 

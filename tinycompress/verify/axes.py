@@ -4,7 +4,7 @@ A convention is one option on each axis. Everything in the kit is read from here
 say which points give which answer, the diagnosis keeps the points that explain what was seen, and the report names them.
 A set of points is a boolean array with one dimension per axis, in the order of AXES[operation].
 
-Not here: what a point computes (oracle), who follows which point (profiles). Read next: oracle.
+Not here: what a point computes (oracle), who follows which point (profiles). Read next: exact, oracle.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _NEEDS: dict[str, tuple[Need, ...]] = {
 def option_names(operation: str) -> dict[str, tuple[str, ...]]:
     """List the options of each axis of an operation, the default first.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such operation
     Source      this package
 
@@ -110,7 +110,7 @@ def option_names(operation: str) -> dict[str, tuple[str, ...]]:
 def default_point(operation: str) -> Point:
     """Return the point that an implementation is held to when it claims nothing.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package: the first option of each axis
 
     >>> default_point("requantize")["arithmetic"]
@@ -122,7 +122,7 @@ def default_point(operation: str) -> Point:
 def legal(operation: str) -> Points:
     """Return which points of the whole product are conventions: some options only make sense together.
 
-    Shapes      takes none -> bool, one dimension per axis
+    Shapes      takes no arrays -> bool, one dimension per axis
     Source      this package
 
     >>> bool(legal("accuracy").all())
@@ -144,7 +144,7 @@ def legal(operation: str) -> Points:
 def points(operation: str) -> Iterator[Point]:
     """Yield every legal point of an operation, the default first.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> [point["unit"] for point in points("accuracy")]
@@ -159,7 +159,7 @@ def points(operation: str) -> Iterator[Point]:
 def claimed(operation: str, claim: Claim | None = None) -> Points:
     """Return the points that a claim allows; an axis that it does not mention is held to the default.
 
-    Shapes      takes none -> bool, one dimension per axis
+    Shapes      takes no arrays -> bool, one dimension per axis
     Raises      ValueError if the claim names an axis or an option that does not exist, or no legal point
     Source      this package
 

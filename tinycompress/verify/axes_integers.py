@@ -3,7 +3,7 @@
 The first option of an axis is the default of this package. Options are named by what they do, never by who does it.
 
 Letters     x values, s scale, z zero_point, q codes, fl() rounding to float32, r() the rounding of the `rounding` axis
-Not here: losses and metrics (axes_floats), what a point computes (oracle). Read next: axes_floats, then axes.
+Not here: losses and metrics (axes_floats), what a point computes (oracle). Read next: axes_floats.
 """
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ Two points are told apart by a case when their answers differ by more than both 
 options of one axis beside the default, and beside each profile; two profiles; and pairs drawn at random from the whole space.
 Cases are taken greedily until each pair that any candidate parts is parted THREE times.
 
-Not here: the candidates themselves (cases_integers, cases_masks, cases_floats), files (vectors). Read next: vectors.
+Letters     P pairs of points
+Not here: the candidates themselves (cases_integers, cases_masks, cases_floats), files (vectors). Read next: profiles, vectors.
 """
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ _SOURCES: dict[str, Any] = {
 def candidates(operation: str, seed: int = 20261101) -> list[Case]:
     """Return the cases of one operation that vectors are chosen from; another seed draws others.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> len(candidates("accuracy")) > 10
@@ -56,7 +57,7 @@ def candidates(operation: str, seed: int = 20261101) -> list[Case]:
 def identify(case: Case) -> str:
     """Return the id of a case: its operation and a digest of what is passed. The same input has the same id for ever.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> identify(candidates("accuracy")[0])[:9]
@@ -125,7 +126,7 @@ SAME_AS_DEFAULT: dict[tuple[str, str, str], str] = {
 def pairs_to_part(operation: str, drawn: int = 30) -> list[tuple[Point, Point]]:
     """Return the pairs of points that vectors must tell apart, if any input can.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> len(pairs_to_part("accuracy", 0))
@@ -159,7 +160,7 @@ def pairs_to_part(operation: str, drawn: int = 30) -> list[tuple[Point, Point]]:
 def choose(operation: str) -> list[tuple[Case, Table]]:
     """Return the cases that become vectors, each with its table, in the order of the candidates.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package; greedy multi-cover
 
     >>> 3 <= len(choose("accuracy")) <= 20

@@ -24,7 +24,7 @@ def _eighths(rng: np.random.Generator, dtype: Any, *shape: int, bound: int = 24)
 def layers(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of linear, linear_backward and adam_step.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(layers(np.random.default_rng(0))).operation
@@ -47,7 +47,7 @@ def layers(rng: np.random.Generator) -> Iterator[Case]:
 def losses(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of softmax, cross_entropy, kd_loss, binary_kd_loss and their gradients.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(losses(np.random.default_rng(0))).operation
@@ -84,7 +84,7 @@ def losses(rng: np.random.Generator) -> Iterator[Case]:
 def classification(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of accuracy, precision, recall, f1 and auc.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(classification(np.random.default_rng(0))).operation
@@ -115,7 +115,7 @@ def classification(rng: np.random.Generator) -> Iterator[Case]:
 def ranking(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of hit_rate and ndcg.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(ranking(np.random.default_rng(0))).operation

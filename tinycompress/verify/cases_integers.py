@@ -5,7 +5,7 @@ Each case is small and hunts few axes, so that what it tells is easy to say. Ran
 fill in what no one would write by hand: values within an ulp of a tie, where scale times reciprocal and quotient part.
 
 Letters     x values, s scale, z zero_point, q codes, w weights
-Not here: what the right answers are (oracle), which cases are kept (cases). Read next: cases_floats.
+Not here: what the right answers are (oracle), which cases are kept (cases). Read next: cases_masks.
 """
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _quantizer_inputs(rng: np.random.Generator) -> Iterator[tuple[list[float], f
 def quantizers(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of quantize, fake_quantize and its backward.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(quantizers(np.random.default_rng(0))).operation
@@ -143,7 +143,7 @@ def quantizers(rng: np.random.Generator) -> Iterator[Case]:
 def dequantizers(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of dequantize.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(dequantizers(np.random.default_rng(0))).operation
@@ -163,7 +163,7 @@ def dequantizers(rng: np.random.Generator) -> Iterator[Case]:
 def qparams(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of symmetric_qparams and asymmetric_qparams.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(qparams(np.random.default_rng(0))).operation

@@ -18,7 +18,7 @@ F: Any = np.float32
 def requantize(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of requantize: ties of the product, large sums that float32 cannot hold, multipliers of any size and sign.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(requantize(np.random.default_rng(0))).operation
@@ -65,7 +65,7 @@ def requantize(rng: np.random.Generator) -> Iterator[Case]:
 def integer_matmul(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of integer_matmul: int8 and uint8 in any mix, sums beyond int16, zero points.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(integer_matmul(np.random.default_rng(0))).operation
@@ -103,7 +103,7 @@ def integer_matmul(rng: np.random.Generator) -> Iterator[Case]:
 def packing(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of pack and unpack: every width, whole and broken last bytes.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(packing(np.random.default_rng(0))).operation
@@ -120,7 +120,7 @@ def packing(rng: np.random.Generator) -> Iterator[Case]:
 def magnitude_mask(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of magnitude_mask: counts that round, products that float32 and float64 round apart, ties, tiny squares.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(magnitude_mask(np.random.default_rng(0))).operation
@@ -162,7 +162,7 @@ def magnitude_mask(rng: np.random.Generator) -> Iterator[Case]:
 def n_m_mask(rng: np.random.Generator) -> Iterator[Case]:
     """Yield cases of n_m_mask: ties, signs, one of four and three of four, ragged rows, more than one row.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(n_m_mask(np.random.default_rng(0))).operation

@@ -4,7 +4,7 @@ Nothing claimed: the default profile, for every operation that is offered. A dic
 what a module's CLAIM is, moves single axes away from the default, and the operations that it names must be offered. A profile's
 name speaks of that profile's operations alone: of those that are offered, and of one at least.
 
-Not here: the profiles themselves (profiles). Read next: judging.
+Not here: the profiles themselves (profiles). Read next: results, judging.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Claims:
 def resolve_claim(claim: str | Mapping[str, Any] | None) -> Claims:
     """Read a claim: None, a profile's name, or {operation: {axis: option, or a sequence of options}, or a profile's name}.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if it names a profile, operation, axis or option that does not exist
     Source      this package
 

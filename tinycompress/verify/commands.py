@@ -10,7 +10,7 @@
 
 The parser is built for every command, `--help` of others included: so nothing here loads NumPy before a command runs.
 
-Not here: what the commands do (running, diagnosis, files). Read next: nothing; this is the end of the kit.
+Not here: what the commands do (running, diagnosis, files). Read next: laws.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 def add_commands(commands: Any) -> None:
     """Add the three commands to the parser's subcommands.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> parser = argparse.ArgumentParser()

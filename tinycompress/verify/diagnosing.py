@@ -1,6 +1,6 @@
 """A diagnosis in words for people, or as lines of JSON for machines.
 
-Not here: the diagnosis itself (diagnosis). Read next: nothing; commands prints this.
+Not here: the diagnosis itself (diagnosis). Read next: differing.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def diagnose_text(
 ) -> tuple[str, bool]:  # fmt: skip
     """Diagnose an implementation; return the words, and whether everything that it offers was explained.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if the adapter cannot be loaded, or an operation does not exist
     Source      this package
 

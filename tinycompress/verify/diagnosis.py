@@ -4,7 +4,7 @@ The vectors are asked first, then sweeps and fresh inputs, then whatever parts t
 named only where all standing points agree on it. Where no point stands nothing is claimed: the nearest one is shown with what
 contradicts it.
 
-Not here: asking and judging (evidence), words (diagnosing). Read next: diagnosing.
+Not here: asking and judging (evidence), words (diagnosing). Read next: witnesses, diagnosing.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ def diagnose(
 ) -> Diagnosis:
     """Return which convention an implementation follows, operation by operation.
 
-    Shapes      takes none
-    Convention  adapter: a module, an object or dictionary with functions named like the operations, or "module[:object]"
+    Shapes      takes no arrays
     Units       limit in seconds per request
+    Convention  adapter: a module, an object or dictionary with functions named like the operations, or "module[:object]"
     Raises      ValueError if the adapter cannot be loaded, or an operation does not exist
     Source      this package
 
@@ -104,7 +104,7 @@ def diagnose(
 def diagnose_operation(adapter: Adapter, operation: str, seed: int = 0, limit: float = 5.0, isolate: bool = True) -> Finding:
     """Return what is known of one operation.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such operation
     Source      this package
 

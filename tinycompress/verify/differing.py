@@ -27,7 +27,7 @@ DRAWS = 2000
 def diff_text(first: str, second: str, seed: int = 0) -> str:
     """Say in words where two profiles part.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such profile, or they share no operation
     Source      this package
 

@@ -45,7 +45,7 @@ class Seen:
 def observe(adapter: Adapter, questions: Sequence[Question], limit: float = 5.0, isolate: bool = True) -> list[Seen]:
     """Ask all questions twice; leave out what the implementation does not offer.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> from tinycompress.verify.adapters import as_adapter
@@ -81,7 +81,7 @@ def _same(operation: str, first: Reply, second: Reply) -> bool:
 def sweeps(operation: str) -> list[Case]:
     """Return long inputs for the elementwise operations: eighths of a step, ties to the last entry, all codes.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> [case.arguments[0].size for case in sweeps("dequantize")]
@@ -112,7 +112,7 @@ def sweeps(operation: str) -> list[Case]:
 def fresh(operation: str, seed: int, known: set[str], count: int = FRESH) -> list[Case]:
     """Return inputs that are not among the vectors, drawn from a seed.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> len(fresh("accuracy", 1, set(), 3))

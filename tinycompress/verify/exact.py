@@ -23,7 +23,7 @@ _CONTEXT = decimal.Context(prec=60, Emax=999999, Emin=-999999)
 def from_float(x: float) -> Number:
     """Return a float as the exact number it is.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> from_float(0.75)
@@ -36,7 +36,7 @@ def from_float(x: float) -> Number:
 def finite(v: Number) -> bool:
     """Say whether a number is neither infinite nor NaN.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> finite(Fraction(1)), finite(INF)
@@ -48,7 +48,7 @@ def finite(v: Number) -> bool:
 def round_even(v: Fraction) -> int:
     """Return the nearest integer, the even one at a tie.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> [round_even(Fraction(n, 2)) for n in (1, 3, 5)]
@@ -76,7 +76,7 @@ def _round_format(v: Number, precision: int, lowest: int, highest: int) -> Numbe
 def fl32(v: Number) -> Number:
     """Round to binary32: to nearest, ties to even, with subnormals, beyond the largest number to infinity.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      IEEE 754-2019, 4.3.1
 
     >>> fl32(Fraction(2**24 + 1)), fl32(Fraction(2) ** 128)
@@ -89,7 +89,7 @@ def fl32(v: Number) -> Number:
 def fl64(v: Number) -> Number:
     """Round to binary64, as fl32.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      IEEE 754-2019, 4.3.1
 
     >>> fl64(Fraction(2**53 + 1))
@@ -101,7 +101,7 @@ def fl64(v: Number) -> Number:
 def add(a: Number, b: Number) -> Number:
     """Return a + b, not rounded; infinities and NaN as IEEE 754 has them.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      IEEE 754-2019, 6.1
 
     >>> add(INF, Fraction(1))
@@ -115,7 +115,7 @@ def add(a: Number, b: Number) -> Number:
 def multiply(a: Number, b: Number) -> Number:
     """Return a b, not rounded; infinities and NaN as IEEE 754 has them.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      IEEE 754-2019, 6.1
 
     >>> multiply(-INF, Fraction(3)), multiply(INF, Fraction(0))
@@ -129,7 +129,7 @@ def multiply(a: Number, b: Number) -> Number:
 def divide(a: Number, b: Number) -> Number:
     """Return a / b, not rounded; infinities and NaN as IEEE 754 has them.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      IEEE 754-2019, 6.1 and 7.3
 
     >>> divide(Fraction(1), Fraction(3)), divide(Fraction(1), Fraction(0)), divide(Fraction(1), INF)
@@ -149,7 +149,7 @@ def _sign(v: Number) -> float:
 def to_float(v: Number | Decimal | int) -> float:
     """Return the float64 nearest to an exact number: the correctly rounded result.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      IEEE 754-2019, 4.3.1
 
     >>> to_float(Fraction(1, 3))
@@ -162,7 +162,7 @@ def to_float(v: Number | Decimal | int) -> float:
 def exp(v: Decimal) -> Decimal:
     """Return e^v to 60 digits.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      Python's decimal
 
     >>> str(exp(Decimal(1)))[:12]
@@ -175,7 +175,7 @@ def exp(v: Decimal) -> Decimal:
 def log(v: Decimal) -> Decimal:
     """Return the natural logarithm of v to 60 digits.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      Python's decimal
 
     >>> str(log(Decimal(2)))[:12]
@@ -187,7 +187,7 @@ def log(v: Decimal) -> Decimal:
 def total(terms: list[Decimal]) -> Decimal:
     """Return a sum to 60 digits.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      Python's decimal
 
     >>> total([Decimal(1), Decimal(2)])
@@ -199,7 +199,7 @@ def total(terms: list[Decimal]) -> Decimal:
 def decimals() -> decimal.Context:
     """Return the context in which decimals are added, multiplied and divided: 60 digits, half even.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      Python's decimal
 
     >>> decimals().prec
@@ -211,7 +211,7 @@ def decimals() -> decimal.Context:
 def unit_roundoff(single: bool) -> float:
     """Return half the spacing of numbers in [1, 2): 2^-24 for float32, 2^-53 for float64.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      IEEE 754-2019
 
     >>> unit_roundoff(True) == 2.0**-24

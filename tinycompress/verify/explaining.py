@@ -21,7 +21,7 @@ from tinycompress.verify.reproducing import reproducer
 def find(test: str) -> Question:
     """Return the question of an id.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such vector
     Source      this package
 
@@ -38,7 +38,7 @@ def find(test: str) -> Question:
 def explain(test: str) -> str:
     """Say in words what a vector is there for.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such vector
     Source      this package
 
@@ -69,7 +69,7 @@ def explain(test: str) -> str:
 def answer_words(answer: Answer) -> str:
     """Write an answer in a line.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> answer_words(Answer((np.array([1, 2]),)))
@@ -90,7 +90,7 @@ def answer_words(answer: Answer) -> str:
 def size(question: Question) -> int:
     """How many numbers a question holds: the fewer, the easier it is to read.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> size(read_questions("accuracy")[0]) > 0

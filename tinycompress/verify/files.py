@@ -25,7 +25,7 @@ from tinycompress.verify.questions import read_questions
 def write_vectors(folder: str | Path) -> str:
     """Copy the vectors to a folder and write the prompts beside them; return what was written, in words.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if the folder's name is that of a file
     Source      this package
 

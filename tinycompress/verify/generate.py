@@ -4,7 +4,7 @@ Without --choose the inputs that were chosen before are kept, so that the files 
 are made. With --choose the choice is made anew from all candidates; an id is a digest of its input, so none is ever used for
 another.
 
-Not here: the form of a test (vectors), the choice (cases). Read next: own.
+Not here: the form of a test (vectors), the choice (cases). Read next: wire, own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = pathlib.Path(__file__).parent / "vectors"
 def make_tests(operation: str, anew: bool = False) -> list[Vector]:
     """Return the vectors of one operation from the oracle.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> make_tests("accuracy")[0].operation
@@ -76,7 +76,7 @@ def _can_spoil(test: Vector) -> bool:
 def write(folder: pathlib.Path | str, anew: bool = False) -> list[str]:
     """Write all files but those that are written by hand; return their names.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> callable(write)

@@ -66,7 +66,7 @@ def restore(now: Any, before: Any) -> None:
 def within(seconds: float, function: Callable[[], T]) -> T:
     """Call, and break off with TooLong after so many seconds, where an alarm can be set: in the main thread of a POSIX process.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       seconds
     Raises      TooLong when the alarm rings
     Source      this package

@@ -23,7 +23,7 @@ _HUGE = (2.0**31, 2.0**31 + 2**8, -(2.0**31), -(2.0**31) - 2**9, 2.0**63, -(2.0*
 def code_range(rng: Rng) -> tuple[int, int]:
     """Draw qmin and qmax: 2 to 16 bits (8 every other time), signed or unsigned, full or narrow.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> low, high = code_range(np.random.default_rng(0))
@@ -40,7 +40,7 @@ def code_range(rng: Rng) -> tuple[int, int]:
 def zero_point(rng: Rng, low: int, high: int) -> int:
     """Draw a zero point in range: 0, an end, or any, odd ones more often: only those tell what is added before the rounding.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> -8 <= zero_point(np.random.default_rng(0), -8, 7) <= 7
@@ -57,7 +57,7 @@ def zero_point(rng: Rng, low: int, high: int) -> int:
 def scale(rng: Rng) -> float:
     """Draw a scale: 1, 3 or 7 times a power of two, where quotients are exact; a decimal; or any float64.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> scale(np.random.default_rng(0)) > 0
@@ -74,7 +74,7 @@ def scale(rng: Rng) -> float:
 def near_ties(rng: Rng, n: int, s: float, z: int, low: int, high: int) -> Array:
     """Draw float32 (k + 1/2) s in range, a third of them an ulp below and a third an ulp above.
 
-    Shapes      takes none -> (n,)
+    Shapes      takes no arrays -> (n,)
     Source      this package
 
     >>> near_ties(np.random.default_rng(0), 3, 1.0, 0, -8, 7).dtype
@@ -91,7 +91,7 @@ def near_ties(rng: Rng, n: int, s: float, z: int, low: int, high: int) -> Array:
 def edge_ties(rng: Rng, n: int, s: float, z: int, low: int, high: int) -> Array:
     """Draw n float32 half a step outside the range, most of them an ulp nearer or farther.
 
-    Shapes      takes none -> (n,)
+    Shapes      takes no arrays -> (n,)
     Source      this package
 
     >>> edge_ties(np.random.default_rng(0), 2, 1.0, 0, -8, 7).dtype
@@ -107,7 +107,7 @@ def edge_ties(rng: Rng, n: int, s: float, z: int, low: int, high: int) -> Array:
 def hard_floats(rng: Rng, n: int, s: float, z: int, low: int, high: int, wild: bool = True) -> Array:
     """Draw n float32 for a grid; wild ones are infinite, or beyond what an int32 holds, as well.
 
-    Shapes      takes none -> (n,)
+    Shapes      takes no arrays -> (n,)
     Source      this package
 
     >>> hard_floats(np.random.default_rng(0), 5, 0.5, 3, -128, 127).shape
@@ -131,7 +131,7 @@ def hard_floats(rng: Rng, n: int, s: float, z: int, low: int, high: int, wild: b
 def shape_of(rng: Rng, n: int) -> tuple[int, ...]:
     """Draw a shape of n entries with one to three axes.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> int(np.prod(shape_of(np.random.default_rng(0), 24)))
@@ -172,7 +172,7 @@ def lay_out(rng: Rng, x: Array, way: str = "") -> Array:
 def tied_numbers(rng: Rng, n: int, dtype: npt.DTypeLike = np.float32) -> Any:
     """Draw n numbers many of which are equal in magnitude, of both signs; every fourth time all tiny, so that squares underflow.
 
-    Shapes      takes none -> (n,)
+    Shapes      takes no arrays -> (n,)
     Source      this package
 
     >>> tied_numbers(np.random.default_rng(0), 6).size
@@ -190,7 +190,7 @@ def tied_numbers(rng: Rng, n: int, dtype: npt.DTypeLike = np.float32) -> Any:
 def dtype(rng: Rng) -> Any:
     """Draw float32 or float64.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> dtype(np.random.default_rng(0)) in (np.float32, np.float64)
@@ -202,7 +202,7 @@ def dtype(rng: Rng) -> Any:
 def size(rng: Rng, i: int, most: int = 40) -> int:
     """Return how many entries request i has: the first ones the awkward numbers, the later ones any.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> [size(np.random.default_rng(0), i) for i in range(4)]

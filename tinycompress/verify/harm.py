@@ -4,7 +4,7 @@ Ordinary are 2,000 normal weights on an 8-bit grid with zero point 3, int32 sums
 temperature 4, labels and scores of 40 rows. Hard are the first 48 live inputs of one seed, of which that counts on which most
 entries are wrong.
 
-Not here: the mistakes (mutants). Read next: kill_matrix.
+Not here: the mistakes (mutants). Read next: killing, kill_matrix.
 """
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Harm:
 def ordinary() -> dict[str, Arguments]:
     """Return arguments by operation on which nobody would notice much.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> ordinary()["accuracy"][0].size
@@ -111,7 +111,7 @@ def compared(right: Any, wrong: Any) -> tuple[float, str]:
 def measured(mutant: Mutant) -> Harm:
     """Measure what a mistake does.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> from tinycompress.verify.mutants import MUTANTS

@@ -4,7 +4,7 @@ The copy (a POSIX fork) inherits the implementation as it stands, closures inclu
 picklable but its results, which it streams back. Where there is no fork the work is done here, and a crash is then a crash of
 everything.
 
-Not here: what is done (running). Read next: running.
+Not here: what is done (running). Read next: claims, running.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ALIVE, _FAILED, _DONE = -1, -2, -3  # in the place of a result's size
 def can_isolate() -> bool:
     """Say whether this system can copy a process.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> can_isolate() == hasattr(os, "fork")
@@ -44,7 +44,7 @@ def collect(work: Callable[[Tick], Iterable[Any]], patience: float, isolate: boo
 
     The work calls `tick` to show that it is alive; without a tick or a result for `patience` seconds it is ended.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       seconds
     Source      this package
 

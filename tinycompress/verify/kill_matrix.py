@@ -51,7 +51,7 @@ class Kill:
 def kill_options(operation: str, seeds: int) -> list[Kill]:
     """Return what kills each option of an operation.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> [k.name for k in kill_options("accuracy", 0)]
@@ -72,7 +72,7 @@ def kill_options(operation: str, seeds: int) -> list[Kill]:
 def kill_mutants(operation: str, seeds: int) -> list[Kill]:
     """Return what kills each named mistake of an operation.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> kill_mutants("masked_training", 2)[0].laws
@@ -96,7 +96,7 @@ def kill_mutants(operation: str, seeds: int) -> list[Kill]:
 def lines(kills: Sequence[Kill]) -> Iterator[str]:
     """Write the matrix as a table, one line for each.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> [line.split() for line in lines([Kill("pack", "order: high_first", 4, 2, 2)])]
@@ -111,7 +111,7 @@ def lines(kills: Sequence[Kill]) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the matrix; return 0 if everything is found.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> main(["0", "masked_training"])

@@ -43,7 +43,7 @@ def same(operation: str, a: Answer, b: Answer, dtype: Any) -> bool:
 def options(operation: str) -> Iterator[tuple[str, str]]:
     """Yield (axis, option) for every option that is not the default.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> list(options("accuracy"))
@@ -56,7 +56,7 @@ def options(operation: str) -> Iterator[tuple[str, str]]:
 def vectors_killing(operation: str, axis: str, option: str, questions: Sequence[Question]) -> int:
     """Count the questions that tell an option from the default one: in the default context, or in the best of the others.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> vectors_killing("accuracy", "unit", "percent", [])
@@ -97,7 +97,7 @@ def _live(operation: str, seed: int) -> tuple[tuple[Question, ...], tuple[Relati
 def live_kills_option(operation: str, axis: str, option: str, seed: int) -> bool:
     """Say whether the live inputs of a seed tell an option from the default.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> live_kills_option("accuracy", "unit", "count", 0)
@@ -115,7 +115,7 @@ def live_kills_option(operation: str, axis: str, option: str, seed: int) -> bool
 def kills(question: Question, mutant: Mutant) -> bool:
     """Say whether a question finds a mistake.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> from tinycompress.verify.mutants import MUTANTS
@@ -133,7 +133,7 @@ def _wrong(adapter: PythonAdapter, question: Question) -> bool:
 def live_kills(mutant: Mutant, seed: int) -> bool:
     """Say whether the live tests of a seed find a mistake.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> from tinycompress.verify.mutants import MUTANTS

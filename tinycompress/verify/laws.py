@@ -3,7 +3,7 @@
 A mistake has the signature of the right function and gives a plausible answer. A law is a statement that the right function
 keeps; it takes an implementation and says whether it holds, without knowing any expected answer of a larger computation.
 
-Not here: the mistakes themselves (mutants and its siblings). Read next: mutants.
+Not here: the mistakes themselves (mutants and its siblings). Read next: mutants_grids, mutants.
 """
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def u8(values: Any) -> Array:
 def keeps(law: Law, function: Function) -> bool:
     """Say whether an implementation keeps a law; one that raises on a legal input does not.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> keeps(Law("pack", "never", lambda f: f() == 1), lambda: 1 // 0)

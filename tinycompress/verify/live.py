@@ -50,7 +50,7 @@ def live_cases(operation: str, claimed: Points, rng: np.random.Generator, budget
 def live_generator(operation: str, seed: int) -> np.random.Generator:
     """Return the generator that draws the live tests of one operation, so that each can be drawn again alone.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> live_generator("pack", 0).random() == live_generator("pack", 0).random()
@@ -121,7 +121,7 @@ def judge_questions(questions: Sequence[Question], replies: Sequence[tuple[Reply
 def judge_relation(operation: str, relation: Relation, replies: Sequence[tuple[Reply, Reply]]) -> Outcome:
     """Judge one relation: `fail` with what is wrong, or `pass`; where an answer is missing, the status of that reply.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> judge_relation("pack", Relation("layout", (), lambda answers: "no"), []).message

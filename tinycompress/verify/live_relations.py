@@ -43,7 +43,7 @@ class Relation:
 def relations(operation: str, rng: Rng) -> Iterator[Relation]:
     """Draw the relations of one operation.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> [r.name for r in relations("pack", np.random.default_rng(0))]
@@ -78,7 +78,7 @@ def _draw(operation: str, rng: Rng) -> Iterator[Relation]:
 def holds_for(relation: Relation, options: dict[str, tuple[str, ...]]) -> bool:
     """Say whether a relation holds for every point with these options.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> holds_for(Relation("monotone", (), lambda answers: "", always=False), {"saturation": ("wrap",)})

@@ -4,7 +4,7 @@ The mistakes stand by family in mutants_grids, mutants_integers, mutants_masks, 
 mutants_metrics. They are also how the kit is tested: whatever it asks, it must find every one of them (kill_matrix).
 
 Letters     as in the operations
-Not here: how each is found (kill_matrix). Read next: harm, then kill_matrix.
+Not here: how each is found (kill_matrix). Read next: harm, kill_matrix.
 """
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FAMOUS = (
 def point_of(mutant: Mutant) -> dict[str, str] | None:
     """Return the point of the space that a mistake is, or None where it is outside: the legal one nearest to the default.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> point_of(next(m for m in MUTANTS if m.name == "truncation"))["rounding"]
@@ -56,7 +56,7 @@ def point_of(mutant: Mutant) -> dict[str, str] | None:
 def nearest_point(operation: str, axis: str, option: str) -> dict[str, str]:
     """Return the legal point with an option that differs from the default on the fewest axes.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if no legal point has the option
     Source      this package
 
@@ -78,7 +78,7 @@ def _nearest(operation: str, axis: str, option: str) -> Point:
 def killers(mutant: Mutant) -> list[str]:
     """Return the laws that a mistake breaks.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> killers(next(m for m in MUTANTS if m.name == "mask_not_reapplied"))

@@ -3,7 +3,7 @@
 A twin has the signature of the right function and gives a plausible number. A law is a statement that the right function keeps
 and at least one twin breaks; it takes the function and says whether it holds, without knowing any expected value.
 
-Letters     z_s, z_t logits of student and teacher, y labels, t temperature, p probabilities
+Letters     z_s, z_t logits of student and teacher, N rows, C classes, y labels, t temperature, p probabilities
 Not here: the right functions (soft_targets, distillation), gradients (mutants_layers). Read next: mutants_metrics.
 """
 from __future__ import annotations

@@ -26,14 +26,14 @@ def _rows(values: Any, x: Array, axis: int | None) -> Any:
     return values.reshape(-1, *[1] * (x.ndim - 1)) if axis is not None and values.ndim else values
 
 
-def coder(rounding: Function = np.rint, scaling: Function = np.divide, inside: bool = False, limit: Function = np.clip,
+def _coder(rounding: Function = np.rint, scaling: Function = np.divide, inside: bool = False, limit: Function = np.clip,
           take: Function = lambda s: np.asarray(s, np.float32)) -> Function:  # fmt: skip
     """Return a quantizer made of parts, right where nothing is said.
 
     Shapes      takes functions of arrays
     Source      this package
 
-    >>> coder()(f32([1.5, 2.5]), 1.0, 0, -128, 127).tolist()
+    >>> _coder()(f32([1.5, 2.5]), 1.0, 0, -128, 127).tolist()
     [2, 2]
     """
 
@@ -77,55 +77,55 @@ def _modulo(q: Array, low: int, high: int) -> Array:
 
 
 def _clamp_then_shift(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
-    return coder()(x, scale, 0, qmin, qmax) + zero_point
+    return _coder()(x, scale, 0, qmin, qmax) + zero_point
 
 
 def _columns(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Array:
     turned = axis is not None and x.ndim == 2 and x.shape[0] == x.shape[1]
-    codes: Array = coder()(x.T if turned else x, scale, zero_point, qmin, qmax, axis)
+    codes: Array = _coder()(x.T if turned else x, scale, zero_point, qmin, qmax, axis)
     return codes.T if turned else codes
 
 
 def _one_scale(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Any:
-    return coder()(x, np.ravel(scale)[0] if np.size(scale) else 1.0, zero_point, qmin, qmax, axis)
+    return _coder()(x, np.ravel(scale)[0] if np.size(scale) else 1.0, zero_point, qmin, qmax, axis)
 
 
 def _tail(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
-    codes = coder()(x, scale, zero_point, qmin, qmax).reshape(-1)
+    codes = _coder()(x, scale, zero_point, qmin, qmax).reshape(-1)
     body = codes.size // 8 * 8
-    codes[body:] = coder(_half_away)(x.reshape(-1)[body:], scale, zero_point, qmin, qmax)
+    codes[body:] = _coder(_half_away)(x.reshape(-1)[body:], scale, zero_point, qmin, qmax)
     return codes.reshape(x.shape)
 
 
 def _first_lane(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
-    codes = coder()(x, scale, zero_point, qmin, qmax)
+    codes = _coder()(x, scale, zero_point, qmin, qmax)
     if codes.size > 32:
-        codes.reshape(-1)[32:] = coder(_half_up)(x.reshape(-1)[32:], scale, zero_point, qmin, qmax)
+        codes.reshape(-1)[32:] = _coder(_half_up)(x.reshape(-1)[32:], scale, zero_point, qmin, qmax)
     return codes
 
 
 def _remembers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     if not _calls or x.size == 1:
         _calls[:] = [scale]  # the scale of the first batch is kept, until a batch of one
-    return coder()(x, _calls[0], zero_point, qmin, qmax)
+    return _coder()(x, _calls[0], zero_point, qmin, qmax)
 
 
 def _dithers(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
     noise = np.random.default_rng(next(_seeds)).random(x.shape, np.float32)
-    return coder(lambda v: np.floor(v + noise))(x, scale, zero_point, qmin, qmax)
+    return _coder(lambda v: np.floor(v + noise))(x, scale, zero_point, qmin, qmax)
 
 
 def _in_place(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Any:
-    codes = coder()(x, scale, zero_point, qmin, qmax)
+    codes = _coder()(x, scale, zero_point, qmin, qmax)
     x /= np.float32(scale)
     return codes
 
 
 def _shared_buffer(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int) -> Array:
-    return np.broadcast_to(coder()(x, scale, zero_point, qmin, qmax).reshape(-1)[:1], x.shape).reshape(x.shape)
+    return np.broadcast_to(_coder()(x, scale, zero_point, qmin, qmax).reshape(-1)[:1], x.shape).reshape(x.shape)
 
 
-def _fake(codes: Function = coder(), shift: int = -1) -> Function:
+def _fake(codes: Function = _coder(), shift: int = -1) -> Function:
     def fake_quantize(x: Array, scale: Any, zero_point: Any, qmin: int, qmax: int, axis: int | None = None) -> Array:
         q = codes(x, scale, zero_point, qmin, qmax, axis)
         y: Array = ((q + shift * _rows(zero_point, x, axis)) * _rows(np.float32(scale), x,
@@ -190,7 +190,7 @@ GRID_LAWS: dict[str, Law] = {
             for n in (1, 7, 8, 31, 64, 65) for v in (2.5, -0.5))
         and len(set(_codes_of(f, X[:4]).tolist())) > 1),
     "forgets": Law("quantize", "the answer does not depend on earlier calls: q(x, 1), then q(x, s) = q(x / s, 1)",
-                   lambda f: equal(_codes_of(f, X), _codes_of(coder(), X)) and equal(_codes_of(f, X, 0.5), _codes_of(f, 2 * X))),
+                   lambda f: equal(_codes_of(f, X), _codes_of(_coder(), X)) and equal(_codes_of(f, X, 0.5), _codes_of(f, 2 * X))),
     "twice": Law("quantize", "the same question has the same answer",
         lambda f: all(equal(_codes_of(f, X), _codes_of(f, X)) for _ in range(4))),
     "arguments kept (grid)": Law("quantize", "the arguments stay as they are", lambda f: unchanged(f, (X, 0.5, 0, -128, 127))),
@@ -209,30 +209,30 @@ GRID_LAWS: dict[str, Law] = {
 }  # fmt: skip
 
 GRID_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("truncation", "quantize", coder(np.trunc), "nearest",
+    Mutant("truncation", "quantize", _coder(np.trunc), "nearest",
         "every code is pulled to zero: twice the largest error, and a bias", "rounding", "toward_zero"),
-    Mutant("floor", "quantize", coder(np.floor), "nearest", "all values sink by half a step on average", "rounding", "floor"),
-    Mutant("half_away", "quantize", coder(_half_away), "ties balance", "codes that meet ties grow outward", "rounding",
+    Mutant("floor", "quantize", _coder(np.floor), "nearest", "all values sink by half a step on average", "rounding", "floor"),
+    Mutant("half_away", "quantize", _coder(_half_away), "ties balance", "codes that meet ties grow outward", "rounding",
         "half_away"),
-    Mutant("half_up", "quantize", coder(_half_up), "ties balance", "codes that meet ties drift upward", "rounding", "half_up"),
-    Mutant("half_up_in_float32", "quantize", coder(_plus_half), "nearest",
+    Mutant("half_up", "quantize", _coder(_half_up), "ties balance", "codes that meet ties drift upward", "rounding", "half_up"),
+    Mutant("half_up_in_float32", "quantize", _coder(_plus_half), "nearest",
         "0.49999997 becomes 1, and odd numbers above 2^23 even"),
-    Mutant("reciprocal", "quantize", coder(scaling=lambda x, s: x * (np.float32(1) / s)), "quotient",
+    Mutant("reciprocal", "quantize", _coder(scaling=lambda x, s: x * (np.float32(1) / s)), "quotient",
         "some ties fall to the other side", "scaling", "reciprocal"),
-    Mutant("float64_quotient", "quantize", coder(scaling=lambda x, s: x.astype(np.float64) / s), "quotient",
+    Mutant("float64_quotient", "quantize", _coder(scaling=lambda x, s: x.astype(np.float64) / s), "quotient",
         "codes differ from every float32 kernel", "scaling", "divide64"),
-    Mutant("float64_scale", "quantize", coder(take=lambda s: np.asarray(s, np.float64)),
+    Mutant("float64_scale", "quantize", _coder(take=lambda s: np.asarray(s, np.float64)),
            "scale in float32", "the scale on disk is not the one that was used"),
-    Mutant("zero_inside", "quantize", coder(inside=True), "zero point alone", "odd zero points turn ties around", "zero_point",
+    Mutant("zero_inside", "quantize", _coder(inside=True), "zero point alone", "odd zero points turn ties around", "zero_point",
         "inside"),
     Mutant("zero_after_clamp", "quantize", _clamp_then_shift, "in range", "codes leave the range and wrap when stored"),
-    Mutant("cast_before_clip", "quantize", coder(_to_int32, limit=_in_int32), "saturates",
+    Mutant("cast_before_clip", "quantize", _coder(_to_int32, limit=_in_int32), "saturates",
         "the largest values become the smallest codes", "saturation", "int32_first"),
-    Mutant("wraps", "quantize", coder(limit=_modulo), "saturates", "an outlier becomes any code", "saturation", "wrap"),
-    Mutant("int8_for_uint8", "quantize", coder(limit=_int8), "all codes", "the upper half of an unsigned range is lost"),
-    Mutant("open_end", "quantize", coder(limit=lambda q, a, b: np.clip(q, a, b - 1)), "all codes",
+    Mutant("wraps", "quantize", _coder(limit=_modulo), "saturates", "an outlier becomes any code", "saturation", "wrap"),
+    Mutant("int8_for_uint8", "quantize", _coder(limit=_int8), "all codes", "the upper half of an unsigned range is lost"),
+    Mutant("open_end", "quantize", _coder(limit=lambda q, a, b: np.clip(q, a, b - 1)), "all codes",
         "the largest code is never used"),
-    Mutant("narrowed", "quantize", coder(limit=lambda q, a, b: np.clip(q, -b if a < 0 else a, b)), "all codes",
+    Mutant("narrowed", "quantize", _coder(limit=lambda q, a, b: np.clip(q, -b if a < 0 else a, b)), "all codes",
         "the lowest code is never used", "range", "narrow"),
     Mutant("scale_by_column", "quantize", _columns, "rows alone (grid)", "each row gets its neighbours' scales"),
     Mutant("one_scale", "quantize", _one_scale, "rows alone (grid)", "small rows vanish in the step of the first"),
@@ -243,7 +243,7 @@ GRID_MUTANTS: tuple[Mutant, ...] = (
     Mutant("dithers", "quantize", _dithers, "twice", "no run can be repeated"),
     Mutant("in_place", "quantize", _in_place, "arguments kept (grid)", "the caller's weights are divided by s"),
     Mutant("zero_added", "fake_quantize", _fake(shift=1), "fixed points", "everything moves by 2 z s"),
-    Mutant("fake_truncation", "fake_quantize", _fake(coder(np.trunc)), "balanced",
+    Mutant("fake_truncation", "fake_quantize", _fake(_coder(np.trunc)), "balanced",
         "training meets larger errors than the kernel makes", "rounding", "toward_zero"),
     Mutant("unclamped", "fake_quantize", _fake_again, "bounded", "training never sees what clipping does"),
     Mutant("passes_everywhere", "fake_quantize_backward", _passes(lambda v, z, a, b: v == v), "blocked outside",

@@ -1,7 +1,7 @@
 """Layers, losses, their gradients and the optimizer as people really get them wrong.
 
 Letters     x (N, I), w (I, O), b (O,), z logits (N, C), y labels, p probabilities, T temperature; g gradient, m and v moments,
-    t step
+            t step
 Not here: the laws (laws_layers), the distillation loss itself (mutants_distillation). Read next: mutants_distillation.
 """
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _square(right: Function, other: Function) -> Function:
     return one
 
 
-def kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(z), sign: int = 1, swap: bool = False,
+def _kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(z), sign: int = 1, swap: bool = False,
     hard: bool = False,
                 used: bool = True) -> Function:  # fmt: skip
     """Return the gradient of T^2 KL(teacher, student) made of parts, right where nothing is said.
@@ -83,7 +83,7 @@ def kd_gradient(factor: Function = lambda t: t, share: Function = lambda z: len(
     Shapes      takes functions
     Source      this package
 
-    >>> kd_gradient()(np.zeros((1, 2)), np.zeros((1, 2)), 2.0).tolist()
+    >>> _kd_gradient()(np.zeros((1, 2)), np.zeros((1, 2)), 2.0).tolist()
     [[0.0, 0.0]]
     """
 
@@ -115,7 +115,7 @@ def adam(place: str = "outside", first: bool = True, second: bool = True, late: 
          square: Function = np.square, in_place: bool = False, corrected: bool = False) -> Function:  # fmt: skip
     """Return a step of Adam made of parts, right where nothing is said.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      Kingma and Ba 2015
 
     >>> adam()(np.array([1.0]), np.array([4.0]), np.zeros(1), np.zeros(1), 1, 0.5, 0.5, 0.75, 0.0)[0].tolist()
@@ -181,22 +181,22 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("gradient_mean_of_elements", "cross_entropy_backward", _gradient(share=lambda z: z.size), "downhill",
         "C times too small", "reduction", "mean"),
     Mutant("gradient_sign", "cross_entropy_backward", _gradient(sign=-1), "downhill", "uphill", "target", "negated"),
-    Mutant("t_squared_forgotten", "kd_loss_backward", kd_gradient(lambda t: 1 / t), "hot gradient",
+    Mutant("t_squared_forgotten", "kd_loss_backward", _kd_gradient(lambda t: 1 / t), "hot gradient",
         "the soft term fades as 1 / T^2", "factor", "none"),
-    Mutant("inner_t_forgotten", "kd_loss_backward", kd_gradient(lambda t: t * t), "slope of the loss", "T times too strong",
+    Mutant("inner_t_forgotten", "kd_loss_backward", _kd_gradient(lambda t: t * t), "slope of the loss", "T times too strong",
         "factor", "inner_forgotten"),
-    Mutant("t_for_t_squared", "kd_loss_backward", kd_gradient(lambda t: 1.0), "hot gradient", "T times too weak", "factor",
+    Mutant("t_for_t_squared", "kd_loss_backward", _kd_gradient(lambda t: 1.0), "hot gradient", "T times too weak", "factor",
         "linear"),
-    Mutant("mean_for_batchmean", "kd_loss_backward", kd_gradient(share=lambda z: z.size), "slope of the loss",
+    Mutant("mean_for_batchmean", "kd_loss_backward", _kd_gradient(share=lambda z: z.size), "slope of the loss",
         "C times too weak", "reduction", "mean"),
-    Mutant("soft_sum", "kd_loss_backward", kd_gradient(share=lambda z: 1), "slope of the loss", "N times too strong",
+    Mutant("soft_sum", "kd_loss_backward", _kd_gradient(share=lambda z: 1), "slope of the loss", "N times too strong",
         "reduction", "sum"),
-    Mutant("reverse_gradient", "kd_loss_backward", kd_gradient(swap=True), "slope of the loss",
+    Mutant("reverse_gradient", "kd_loss_backward", _kd_gradient(swap=True), "slope of the loss",
         "the student picks one mode of the teacher", "direction", "reverse"),
-    Mutant("soft_uphill", "kd_loss_backward", kd_gradient(sign=-1), "slope of the loss", "away from the teacher"),
-    Mutant("student_not_softened", "kd_loss_backward", kd_gradient(hard=True), "at rest",
+    Mutant("soft_uphill", "kd_loss_backward", _kd_gradient(sign=-1), "slope of the loss", "away from the teacher"),
+    Mutant("student_not_softened", "kd_loss_backward", _kd_gradient(hard=True), "at rest",
         "the student learns logits T times too small"),
-    Mutant("teacher_ignored", "kd_loss_backward", kd_gradient(used=False), "at rest", "label smoothing at best"),
+    Mutant("teacher_ignored", "kd_loss_backward", _kd_gradient(used=False), "at rest", "label smoothing at best"),
     Mutant("clicks_sum", "binary_kd_loss_backward", _clicks(share=lambda z: 1), "one click of two", "N times too strong",
         "reduction", "sum"),
     Mutant("clicks_without_t_squared", "binary_kd_loss_backward", _clicks(lambda t: 1 / t), "hot clicks",

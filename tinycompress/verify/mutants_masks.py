@@ -1,7 +1,7 @@
 """Pruning as people really get it wrong: how many, which of equals, along which axis, and what becomes of the mask in training.
 
 Letters     w weights, n entries, k how many are pruned
-Not here: the right functions (own). Read next: mutants_layers.
+Not here: the right functions (own). Read next: laws_layers, mutants_layers.
 """
 from __future__ import annotations
 

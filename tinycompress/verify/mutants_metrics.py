@@ -27,14 +27,14 @@ def _ratio(a: Array, b: Array, undefined: float = 0.0) -> Array:
     return out
 
 
-def averaged(measure: str, labels: Function = np.union1d, undefined: float = 0.0, weigh: int = 2, swapped: bool = False,
+def _averaged(measure: str, labels: Function = np.union1d, undefined: float = 0.0, weigh: int = 2, swapped: bool = False,
              of_averages: bool = False, skip: bool = False) -> Function:  # fmt: skip
     """Return precision, recall or F1 made of parts, right where nothing is said.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
-    >>> float(averaged("f1")(np.array([0, 0, 1]), np.array([0, 1, 1]), "macro")) == 2 / 3
+    >>> float(_averaged("f1")(np.array([0, 0, 1]), np.array([0, 1, 1]), "macro")) == 2 / 3
     True
     """
 
@@ -58,7 +58,7 @@ def averaged(measure: str, labels: Function = np.union1d, undefined: float = 0.0
 
 
 def _always_micro(y_true: Array, y_pred: Array, average: str) -> Any:
-    return averaged("f1")(y_true, y_pred, "micro")
+    return _averaged("f1")(y_true, y_pred, "micro")
 
 
 def _auc(tie: float, one_class: float = float("nan"), sign: int = 1) -> Function:
@@ -96,13 +96,13 @@ def _log2(rank: Array) -> Any:
     return 1 / np.log2(rank + 1)
 
 
-def ndcg_of(gain: Function = lambda r: r, discount: Function = _log2, ideal: str = "best", ties: str = "expected") -> Function:
+def _ndcg_of(gain: Function = lambda r: r, discount: Function = _log2, ideal: str = "best", ties: str = "expected") -> Function:
     """Return NDCG of one row, made of parts.
 
     Shapes      takes functions of arrays
     Source      this package
 
-    >>> float(ndcg_of()(np.array([2.0, 1.0]), np.array([0.0, 1.0]), 1))
+    >>> float(_ndcg_of()(np.array([2.0, 1.0]), np.array([0.0, 1.0]), 1))
     0.0
     """
 
@@ -189,24 +189,24 @@ METRIC_MUTANTS: tuple[Mutant, ...] = (
     Mutant("percent", "accuracy", lambda y, p: 100 * np.mean(y == p), "all right is 1", "a hundred times too good", "unit",
         "percent"),
     Mutant("count", "accuracy", lambda y, p: np.sum(y == p), "all right is 1", "grows with the test set", "unit", "count"),
-    Mutant("f1_of_averages", "f1", averaged("f1", of_averages=True), "exchanged",
+    Mutant("f1_of_averages", "f1", _averaged("f1", of_averages=True), "exchanged",
         "a model is ranked above one that is better in every class", "form", "of_averages"),
-    Mutant("true_labels_only", "f1", averaged("f1", labels=lambda y, p: np.unique(y)), "class never right",
+    Mutant("true_labels_only", "f1", _averaged("f1", labels=lambda y, p: np.unique(y)), "class never right",
         "invented classes cost nothing", "labels", "true_only"),
-    Mutant("f1_by_predicted", "f1", averaged("f1", weigh=1), "by support", "what is guessed often counts often", "weights",
+    Mutant("f1_by_predicted", "f1", _averaged("f1", weigh=1), "by support", "what is guessed often counts often", "weights",
         "predicted"),
     Mutant("always_micro", "f1", _always_micro, "exchanged", "rare classes no longer count"),
-    Mutant("undefined_is_1", "precision", averaged("precision", undefined=1.0), "never chosen",
+    Mutant("undefined_is_1", "precision", _averaged("precision", undefined=1.0), "never chosen",
         "a class that is never found counts as perfect", "zero_division", "one"),
-    Mutant("undefined_skipped", "precision", averaged("precision", skip=True), "never chosen",
+    Mutant("undefined_skipped", "precision", _averaged("precision", skip=True), "never chosen",
         "predicting one class only looks good", "zero_division", "skip"),
-    Mutant("predicted_support", "precision", averaged("precision", weigh=1), "support alone",
+    Mutant("predicted_support", "precision", _averaged("precision", weigh=1), "support alone",
         "weighted precision becomes accuracy", "weights", "predicted"),
-    Mutant("recall_for_precision", "precision", averaged("precision", swapped=True), "of the chosen", "false alarms are free",
+    Mutant("recall_for_precision", "precision", _averaged("precision", swapped=True), "of the chosen", "false alarms are free",
         "swapped", "yes"),
-    Mutant("precision_for_recall", "recall", averaged("recall", swapped=True), "of the true", "misses are free", "swapped",
+    Mutant("precision_for_recall", "recall", _averaged("recall", swapped=True), "of the true", "misses are free", "swapped",
         "yes"),
-    Mutant("recall_of_true_labels", "recall", averaged("recall", labels=lambda y, p: np.unique(y)), "all found",
+    Mutant("recall_of_true_labels", "recall", _averaged("recall", labels=lambda y, p: np.unique(y)), "all found",
         "differs by the labels that were invented", "labels", "true_only"),
     Mutant("ties_lost", "auc", _auc(0.0), "constant scores", "coarse scores look worse than they are", "ties", "lost"),
     Mutant("ties_won", "auc", _auc(1.0), "constant scores", "a constant scores 1", "ties", "won"),
@@ -225,23 +225,23 @@ METRIC_MUTANTS: tuple[Mutant, ...] = (
         "skip"),
     Mutant("rising", "hit_rate", _rowwise(lambda s, r, k: _own_hit(-s, r, k)), "top", "the worst items are judged", "order",
         "rising"),
-    Mutant("exponential_gain", "ndcg", _rowwise(ndcg_of(lambda r: 2.0**r - 1)), "grades in proportion",
+    Mutant("exponential_gain", "ndcg", _rowwise(_ndcg_of(lambda r: 2.0**r - 1)), "grades in proportion",
         "another metric of the same name", "gain", "exponential"),
-    Mutant("binary_gain", "ndcg", _rowwise(ndcg_of(lambda r: (r > 0) * 1.0)), "grades in proportion", "grades are thrown away",
+    Mutant("binary_gain", "ndcg", _rowwise(_ndcg_of(lambda r: (r > 0) * 1.0)), "grades in proportion", "grades are thrown away",
         "gain", "binary"),
-    Mutant("log2_of_rank", "ndcg", _rowwise(ndcg_of(discount=_first_two)), "worse below", "places 1 and 2 are worth the same",
+    Mutant("log2_of_rank", "ndcg", _rowwise(_ndcg_of(discount=_first_two)), "worse below", "places 1 and 2 are worth the same",
         "discount", "first_two_equal"),
-    Mutant("reciprocal_rank", "ndcg", _rowwise(ndcg_of(discount=lambda i: 1 / i)), "worse below",
+    Mutant("reciprocal_rank", "ndcg", _rowwise(_ndcg_of(discount=lambda i: 1 / i)), "worse below",
         "the first place counts too much", "discount", "reciprocal"),
-    Mutant("ideal_of_retrieved", "ndcg", _rowwise(ndcg_of(ideal="retrieved")), "what was missed",
+    Mutant("ideal_of_retrieved", "ndcg", _rowwise(_ndcg_of(ideal="retrieved")), "what was missed",
         "a list that misses the best scores 1", "ideal", "retrieved"),
-    Mutant("ideal_uncut", "ndcg", _rowwise(ndcg_of(ideal="row")), "best order is 1", "a perfect list does not reach 1",
+    Mutant("ideal_uncut", "ndcg", _rowwise(_ndcg_of(ideal="row")), "best order is 1", "a perfect list does not reach 1",
         "ideal", "whole_row"),
-    Mutant("dcg", "ndcg", _rowwise(ndcg_of(ideal="none")), "best order is 1", "rows with many relevant items rule the mean",
+    Mutant("dcg", "ndcg", _rowwise(_ndcg_of(ideal="none")), "best order is 1", "rows with many relevant items rule the mean",
         "ideal", "none"),
-    Mutant("argsort_ties", "ndcg", _rowwise(ndcg_of(ties="index")), "place of equals", "leaks the order of the file", "ties",
+    Mutant("argsort_ties", "ndcg", _rowwise(_ndcg_of(ties="index")), "place of equals", "leaks the order of the file", "ties",
         "low_first"),
-    Mutant("empty_is_1", "ndcg", _rowwise(ndcg_of(), empty=1.0), "empty lists", "users without clicks raise the score",
+    Mutant("empty_is_1", "ndcg", _rowwise(_ndcg_of(), empty=1.0), "empty lists", "users without clicks raise the score",
         "empty", "one"),
 )  # fmt: skip
 

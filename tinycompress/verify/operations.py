@@ -8,7 +8,8 @@ How answers are compared
                 A wider float is rounded to the dtype that was asked for first; a narrower one fails.
     bounded     |answer - expected| <= tol, a number per element that comes with the expectation: sums, softmax, losses, metrics
 
-Not here: what the right answer is (oracle), and who asks (running). Read next: axes.
+Letters     x values, s scale, z zero_point, q codes, w weights, b bias or bits, acc int32 sums, y labels, z logits, T temperature
+Not here: what the right answer is (oracle), and who asks (running). Read next: axes_integers, axes.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ OPERATIONS: dict[str, Operation] = {op.name: op for op in _records()}
 def get_operation(name: str | Operation) -> Operation:
     """Return the record of one operation.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such operation
     Source      this package
 

@@ -45,13 +45,13 @@ ROUND: dict[str, Callable[[Fraction], int]] = {
 }
 
 
-def round_by(pick: Pick, v: Number, fl: Callable[[Number], Number] = fl32) -> Number:
+def round_by(pick: Pick, v: Number, fl: Callable[[Number], Number]) -> Number:
     """Round to an integer by the `rounding` axis; infinities and NaN stay. fl is the format that v is held in.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      the sentences of ROUNDING
 
-    >>> round_by(lambda axis: "half_away", Fraction(5, 2))
+    >>> round_by(lambda axis: "half_away", Fraction(5, 2), fl32)
     Fraction(3, 1)
     """
     if not isinstance(v, Fraction) or v.denominator == 1:
@@ -68,7 +68,7 @@ def round_by(pick: Pick, v: Number, fl: Callable[[Number], Number] = fl32) -> Nu
 def scale_by(pick: Pick, scale: float) -> Fraction:
     """Return the scale as it is used: rounded to float32, or as passed.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      the sentences of SCALE
 
     >>> float(scale_by(lambda axis: "float32", 0.1))
@@ -95,7 +95,7 @@ def _scaled(x: Number, s: Fraction, scaling: str, z: int | None, fused: bool) ->
 def scaled(pick: Pick, x: Number, s: Fraction, z: int) -> tuple[Number, int, Callable[[Number], Number]]:
     """Return what is rounded, what is added behind the rounding, and the format that the first is held in.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      the sentences of SCALING and ZERO_POINT
 
     >>> scaled({"scaling": "divide", "zero_point": "inside"}.__getitem__, Fraction(3), Fraction(2), 1)[:2]
@@ -112,7 +112,7 @@ def scaled(pick: Pick, x: Number, s: Fraction, z: int) -> tuple[Number, int, Cal
 def clamp(v: Number, low: int, high: int) -> int:
     """Return the nearest code in range.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> clamp(math.inf, -128, 127)
@@ -134,7 +134,7 @@ def _cast(v: Number, bits: int) -> int:
 def narrowed(pick: Pick, qmin: int, qmax: int) -> int:
     """Return the lowest code that is used.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      the sentences of RANGE
 
     >>> narrowed(lambda axis: "narrow", -128, 127), narrowed(lambda axis: "narrow", 0, 255)
@@ -147,7 +147,7 @@ def narrowed(pick: Pick, qmin: int, qmax: int) -> int:
 def code(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> int:
     """Return the code of one value.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Refused where the point refuses a NaN
     Source      the sentences of INTEGER_AXES["quantize"]
 
@@ -180,7 +180,7 @@ def code(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> in
 def saturate_by(pick: Pick, rounded: Number, behind: int, low: int, high: int) -> int:
     """Return a code in range for a rounded value that is outside, plus what is added behind the rounding.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Undefined where the point says nothing about such an input
     Source      the sentences of SATURATION
 
@@ -202,14 +202,14 @@ def saturate_by(pick: Pick, rounded: Number, behind: int, low: int, high: int) -
     return clamp(q, low, high)
 
 
-def value(pick: Pick, q: int, s: Fraction, z: int, fl: Callable[[Number], Number] = fl32) -> Number:
-    """Return the value that a code stands for.
+def value(pick: Pick, q: int, s: Fraction, z: int, fl: Callable[[Number], Number]) -> Number:
+    """Return the value that a code stands for; fl is the format that is computed in.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Undefined where the point says nothing about such an input
     Source      the sentences of ORDER
 
-    >>> float(value(lambda axis: "difference", 3, Fraction(1, 2), 1))
+    >>> float(value(lambda axis: "difference", 3, Fraction(1, 2), 1, fl32))
     1.0
     """
     order = "difference" if z == 0 else pick("order")
@@ -224,7 +224,7 @@ def value(pick: Pick, q: int, s: Fraction, z: int, fl: Callable[[Number], Number
 def dequantize(pick: Pick, q: int, scale: float, z: int, bits: int, signed: bool) -> Number:
     """Return the value of a code that came in an integer dtype of so many bits.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      the sentences of INTEGER_AXES["dequantize"]
 
     >>> from tinycompress.verify.axes import default_point
@@ -243,7 +243,7 @@ def dequantize(pick: Pick, q: int, scale: float, z: int, bits: int, signed: bool
 def fake_quantize(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> Number:
     """Return the value of the code of x.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Refused where the point refuses a NaN
     Source      the sentences of INTEGER_AXES["fake_quantize"]
 
@@ -254,4 +254,4 @@ def fake_quantize(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: i
     if math.isnan(x) and pick("nan") == "nan":
         return NAN
     q = code(pick, x, scale, z, qmin, qmax)
-    return value(pick, q, scale_by(pick, scale), z)
+    return value(pick, q, scale_by(pick, scale), z, fl32)

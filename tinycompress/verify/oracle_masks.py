@@ -2,8 +2,8 @@
 
 As in oracle_grids, `pick` answers an axis with an option, and is asked only where the option makes a difference.
 
-Letters     w weights, q codes, b bits, n entries, k how many are pruned
-Not here: grids (oracle_grids), anything with a tolerance (oracle_losses). Read next: oracle_losses.
+Letters     w weights, q codes, b bits, n entries, k how many are pruned; M rows and K terms of a product
+Not here: grids (oracle_grids), anything with a tolerance (oracle_losses). Read next: oracle_layers.
 """
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Bound       a metric is at most 1 (DCG: the sum of its gains): bound() of oracle_metrics, twice the list for two sums
 
-Letters     L list length, k how many count, rank from 1, u unit roundoff
+Letters     N rows, L list length, k how many count, rank from 1, u unit roundoff
 Not here: classes and pairs (oracle_metrics). Read next: oracle.
 """
 

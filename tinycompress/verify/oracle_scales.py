@@ -31,7 +31,7 @@ EPSILON, TINY = Fraction(1, 2**23), Fraction(1, 2**126)
 def passes(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> bool:
     """Say whether the gradient passes at x.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Refused where the point refuses a NaN
     Source      the sentences of INTEGER_AXES["fake_quantize_backward"]
 
@@ -58,7 +58,7 @@ def passes(pick: Pick, x: float, scale: float, z: int, qmin: int, qmax: int) -> 
 def symmetric_scale(pick: Pick, x: Sequence[float], bits: int) -> Number:
     """Return the scale of a symmetric grid over all of x.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      the sentences of INTEGER_AXES["symmetric_qparams"]
 
     >>> from tinycompress.verify.axes import default_point
@@ -85,7 +85,7 @@ def symmetric_scale(pick: Pick, x: Sequence[float], bits: int) -> Number:
 def asymmetric_scale(pick: Pick, x: Sequence[float], bits: int) -> tuple[Number, int]:
     """Return scale and zero point of an asymmetric grid over all of x.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Undefined where the point says nothing about such an input
     Source      the sentences of INTEGER_AXES["asymmetric_qparams"]
 
@@ -136,7 +136,7 @@ def _zero(pick: Pick, lo: Fraction, s: Fraction, qmin: int, qmax: int, in64: boo
 def fixed_point(multiplier: Fraction) -> tuple[int, int]:
     """Return (mantissa, shift): multiplier = mantissa 2^(shift - 31), mantissa of 31 bits, the nearest, ties away from zero.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      gemmlowp and TFLite, QuantizeMultiplier
 
     >>> fixed_point(Fraction(3, 8))
@@ -154,7 +154,7 @@ def fixed_point(multiplier: Fraction) -> tuple[int, int]:
 def requantize(pick: Pick, acc: int, multiplier: float, z: int, qmin: int, qmax: int) -> int:
     """Return the code of one int32 sum.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Undefined where fixed-point arithmetic has no such multiplier, or a shifted sum leaves int32
     Source      the sentences of INTEGER_AXES["requantize"]
 
@@ -188,7 +188,7 @@ def requantize(pick: Pick, acc: int, multiplier: float, z: int, qmin: int, qmax:
 def multiply_finite(a: Number, b: Number) -> Number:
     """Return a b where both are finite; a multiplier beyond float32 has no convention.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      Undefined if either is not finite
     Source      this package
 

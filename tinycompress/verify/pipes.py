@@ -3,7 +3,7 @@
 A request larger than the pipe would otherwise wait for a child that waits for us. What the child says on its standard error is
 kept, the end of it, for the message when it dies.
 
-Not here: what the lines mean (children). Read next: children.
+Not here: what the lines mean (children). Read next: protocol, children.
 """
 
 from __future__ import annotations

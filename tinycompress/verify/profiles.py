@@ -45,7 +45,7 @@ class Profile:
 def load_profiles() -> dict[str, Profile]:
     """Return all profiles by name, the default first.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      profiles.toml, where each entry has its own
 
     >>> next(iter(load_profiles()))
@@ -63,7 +63,7 @@ def load_profiles() -> dict[str, Profile]:
 def get_profile(name: str) -> Profile:
     """Return one profile.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is no such profile; the nearest names are given
     Source      profiles.toml
 

@@ -19,7 +19,7 @@ HELLO = '{"hello":"tinycompress","protocol":1}\n'
 def asked_name(operation: str, axis: int | None) -> str:
     """Return the name under which an operation is offered and asked.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      PROTOCOL.md
 
     >>> asked_name("quantize", None), asked_name("quantize", 0)
@@ -31,7 +31,7 @@ def asked_name(operation: str, axis: int | None) -> str:
 def read_hello(line: str) -> tuple[Literal["json", "plain"], frozenset[str] | None]:
     """Read a child's first answer: the form that it speaks, and what it offers (None: it does not say).
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if it is no hello
     Source      PROTOCOL.md
 

@@ -18,7 +18,7 @@ from tinycompress.verify.vectors import Vector, from_object
 def read_tests(operation: str) -> tuple[Vector, ...]:
     """Return the vectors of an operation as they are in the package.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      verify/vectors
 
     >>> len(read_tests("accuracy")) >= 3
@@ -43,7 +43,7 @@ def as_question(test: Vector) -> Question:
 def read_questions(operation: str) -> tuple[Question, ...]:
     """Return the vectors of an operation as questions.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      verify/vectors
 
     >>> read_questions("accuracy")[0].test == read_tests("accuracy")[0].id
@@ -55,7 +55,7 @@ def read_questions(operation: str) -> tuple[Question, ...]:
 def read_canaries() -> tuple[tuple[Vector, Vector], ...]:
     """Return each vector whose expectation is wrong on purpose, with the right one beside it.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      verify/vectors/canaries.json
 
     >>> all(wrong.id == "canary-" + right.id for wrong, right in read_canaries())
@@ -72,7 +72,7 @@ def read_canaries() -> tuple[tuple[Vector, Vector], ...]:
 def check_canaries() -> None:
     """Refuse to go on where a wrong expectation is met by the right answer: then nothing is being compared.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      RuntimeError if a canary passes, or a right answer fails
     Source      this package
 

@@ -1,6 +1,6 @@
 """A report as text for people and as JSON lines for machines; formatting only.
 
-Not here: how it came about (running). Read next: commands.
+Not here: how it came about (running). Read next: evidence, commands.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHOWN = 3  # outcomes of one operation in text; all are in the JSON
 def to_text(report: Report, shown: int = SHOWN) -> str:
     """Write a report for people: a line for each operation that is offered, and below it the first things that went wrong.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> print(to_text(Report("mine", "tinycompress", 0, 0.5, (OperationReport("pack", "pass", 120, True, counts={"pass": 30}),))))
@@ -69,7 +69,7 @@ def _telling(op: OperationReport, shown: int) -> list[Outcome]:
 def outcome_text(outcome: Outcome) -> str:
     """Write one outcome: what was asked, what is wrong, which convention would have given it, and the lines to paste.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> print(outcome_text(Outcome("pack", "pack-7", "fail", "buffer[0] is 2; expected 1", exact="expected 1")))
@@ -106,7 +106,7 @@ def _verdict(report: Report) -> str:
 def to_json_lines(report: Report) -> Iterator[str]:
     """Write a report for machines: an object a line; first the run, then each operation, then each outcome that is not pass.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> next(to_json_lines(Report("mine", "tinycompress", 0, 0.5, ())))

@@ -3,7 +3,7 @@
 Decimals would not do: a printed float32 may be read back as its neighbour, and -0 and the NaNs are lost.
 
 Letters     x values, s scale, z zero point, q codes
-Not here: the judgement (judging). Read next: running.
+Not here: the judgement (judging). Read next: hard_inputs, running.
 """
 
 from __future__ import annotations

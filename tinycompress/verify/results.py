@@ -91,7 +91,7 @@ class Report:
 def worst(statuses: Mapping[Status, int]) -> Status:
     """Return the status that an operation is called by.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Convention  unsupported only where nothing else was; not-run is worse than pass: what was given up is not passed
     Source      this package
 

@@ -48,7 +48,7 @@ def run(
     dictionary {operation: {axis: option}}, or None for what the adapter itself claims (CLAIM), and the default profile where it
     claims nothing.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Units       limit in seconds per request
     Raises      ValueError if the adapter cannot be loaded or the claim names what does not exist
     Source      this package
@@ -88,7 +88,7 @@ def _run_operation(
 def ask_twice(adapter: Adapter, requests: Sequence[Request], limit: float, isolate: bool) -> list[tuple[Reply, Reply]]:
     """Ask all requests, then all again from the last to the first; return both replies of each.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Source      this package
 
     >>> ask_twice(as_adapter({}), [Request("pack", (np.uint8([1]), 8))], 5.0, False)[0][1].status

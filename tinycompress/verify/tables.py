@@ -3,7 +3,7 @@
 The oracle asks for an option only where it makes a difference. Following every branch of those questions covers the whole
 product of axes in a few evaluations, and leaves a table over the axes that this input can tell apart.
 
-Not here: the answers themselves (oracle), files of them (vectors). Read next: cases.
+Not here: the answers themselves (oracle), files of them (vectors). Read next: cases_integers, cases.
 """
 
 from __future__ import annotations

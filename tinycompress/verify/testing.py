@@ -66,7 +66,7 @@ def checks(
 ) -> list[Check]:
     """List the checks of an adapter: those of the operations that it offers and the claim speaks of.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError if there is nothing to check: a suite that compares nothing must not be green
     Source      this package
 
@@ -94,7 +94,7 @@ def checks(
 def parametrize(adapter: Any, claim: Any = None, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the pytest decorator that runs a test once for each check, passed as `check`.
 
-    Shapes      takes none
+    Shapes      takes no arrays
     Raises      ValueError as `checks`
     Source      this package
 

@@ -4,7 +4,7 @@ A value is a type, a shape and its entries in C order. As plain words, as one `s
 0.5 and 1.5 in float32 are `f32 1 2 3f000000 3fc00000`, and the int 3 is `i64 0 3`. As JSON the same three parts:
 {"type": "f32", "shape": [2], "data": ["3f000000", "3fc00000"]}. A Python float is f64, an int i64, bytes u8, a string text.
 
-Not here: requests and answers (children), the files of vectors. Read next: adapters.
+Not here: requests and answers (children), the files of vectors. Read next: guards, adapters.
 """
 
 from __future__ import annotations
