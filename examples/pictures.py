@@ -21,11 +21,14 @@ def draw(name, *panels, width=5.2, height=4.0):
 
 
 def lines(curves, style="o-", styles=(), levels=(), legend="best", **labels):
-    """Curves {name: (x, y) or (x, y, error of y)}, some in `styles` of their own; `levels` {name: y} are level lines."""
+    """Curves {name: (x, y) or (x, y, error of y)}, some in `styles` of their own, {name: format, or a dict with "fmt" in it};
+    `levels` {name: y} are level lines."""
 
     def panel(axis):
         for name, (x, y, *error) in curves.items():
-            axis.errorbar(x, y, *error, fmt=dict(styles).get(name, style), label=name, ms=5, lw=1.5, capsize=3)
+            given = dict(styles).get(name, style)
+            given = given if isinstance(given, dict) else {"fmt": given}
+            axis.errorbar(x, y, *error, **{"label": name, "ms": 5, "lw": 1.5, "capsize": 3} | given)
         for shade, (name, y) in zip(("black", "gray", "silver"), dict(levels).items()):
             axis.axhline(y, color=shade, ls="--", lw=1, label=name)
         dress(axis, legend, labels)

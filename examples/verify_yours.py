@@ -51,10 +51,10 @@ for name, theirs in (("stranger", Stranger()), ("mended", Mended())):
             print(f"  {witness.axis} is {witness}")
 x, ties = np.linspace(-2.6, 2.6, 2001, dtype=np.float32), np.arange(-2.5, 3, dtype=np.float32)
 near = (np.float32(2.35).view(np.int32) + np.arange(-6, 7, dtype=np.int32)).view(np.float32)  # the floats next to a witness
-both = {"stranger": Stranger().quantize, "rule": Mended().quantize}
+both, ring = {"stranger": Stranger().quantize, "rule": Mended().quantize}, {"stranger": {"fmt": "o", "ms": 11, "mfc": "none"}}
 stairs = {"off the ties": (x, both["rule"](x, 1, 0, -128, 127))}
 draw("verify_yours",
-     lines(stairs | {name: (ties, q(ties, 1, 0, -128, 127)) for name, q in both.items()}, "o", {"off the ties": "-"},
+     lines(stairs | {name: (ties, q(ties, 1, 0, -128, 127)) for name, q in both.items()}, "x", ring | {"off the ties": "-"},
            xlabel="x, scale 1", ylabel="code", title="rounding: the ties"),
-     lines({name: (range(-6, 7), q(near, 0.1, 0, -128, 127)) for name, q in both.items()}, "o-", yticks=(23, 24), ylabel="code",
-           xlabel="floats from x = 2.35, scale .1", title="scaling: the next floats"))  # fmt: skip
+     lines({name: (range(-6, 7), q(near, 0.1, 0, -128, 127)) for name, q in both.items()}, "x", ring, yticks=(23, 24),
+           xlabel="floats from x = 2.35, scale .1", ylabel="code", title="scaling: the next floats"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The two lessons whose numbers are times: they run, at small sizes, with and without torch, and print the rows they quote."""
+"""The two lessons whose numbers are times: they run, at small sizes, with and without torch, print the rows they quote, and draw."""
 import ast
 import importlib.util
 import os
@@ -17,12 +17,16 @@ def rows(text):
     return [m[1] for m in map(re.compile(r"(\S.*?)\s{2,}\d+\.\d\d\s").match, text.splitlines()) if m]
 
 
-def run(lesson, folder, *arguments):
+def started(lesson, folder, *arguments):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(ROOT / "examples" / f"{lesson}.py"), *arguments],
         capture_output=True, text=True, cwd=folder, env=environment,
     )  # fmt: skip
+
+
+def run(lesson, folder, *arguments):
+    done = started(lesson, folder, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -32,19 +36,35 @@ def quoted(lesson):
     return doc.split("Measured (")[1]
 
 
-@pytest.mark.parametrize(("lesson", "torch"), [("benchmark", False), ("benchmark", True), ("faster", False)])
-def test_prints_the_rows_it_quotes(lesson, torch, tmp_path):
-    if torch and not importlib.util.find_spec("torch"):
-        pytest.skip("no torch")
-    for name in ["matplotlib", "torch"][: 1 + (not torch)]:  # as if they were not installed
-        (tmp_path / f"{name}.py").write_text("raise ImportError")
+@pytest.mark.parametrize(
+    ("lesson", "needs"),
+    [("benchmark", []), ("benchmark", ["matplotlib"]), ("benchmark", ["matplotlib", "torch"]), ("faster", []), ("faster", ["matplotlib"])],
+)
+def test_prints_the_rows_it_quotes_and_draws_one_picture_where_matplotlib_is(lesson, needs, tmp_path):
+    for name in ("matplotlib", "torch"):
+        if name not in needs:  # as if it were not installed
+            (tmp_path / f"{name}.py").write_text("raise ImportError")
+        elif not importlib.util.find_spec(name):
+            pytest.skip(f"no {name}")
     printed, table = run(lesson, tmp_path, "2000", "2"), quoted(lesson)
     assert len(rows(printed)) >= 4 and rows(printed) == rows(table.replace("100,000", "2,000"))
-    if lesson == "faster" or torch:
+    if lesson == "faster" or "torch" in needs:
         assert printed.splitlines()[0].split() in [line.split() for line in table.splitlines()]
     else:
         assert "torch" not in printed
-    assert not list(tmp_path.glob("*.png"))
+    pictures = list(tmp_path.glob("*.png"))
+    assert [path.name for path in pictures] == [f"{lesson}.png"] * ("matplotlib" in needs)
+    assert all(path.stat().st_size > 10_000 for path in pictures)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "given"), [("benchmark", "x"), ("benchmark", "9"), ("benchmark", "2000 0"), ("faster", "2000 2 3"), ("faster", "-5")]
+)
+def test_refuses_other_arguments_in_one_line(lesson, given, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError")
+    done = started(lesson, tmp_path, *given.split())
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith("usage: ") and given in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_functions_take_turns_by_the_clock_that_is_given():

@@ -343,6 +343,7 @@ S, R = [[2.0, 1.0, 0.0]], [[1, 0, 0]]
         (([["a", "b"]], [[1, 0]], 1), {}, "pass numbers"),
         (([[2.0, np.nan, 0.0]], R, 1), {}, r"1 scores are NaN, the first at \[0, 1\]"),
         (([[2**53 + 1, 1, 0]], R, 1), {}, "beyond 2"),
+        ((np.uint64([[2**53 + 1, 1, 0]]), R, 1), {}, "beyond 2"),
         ((S, [[1, 0]], 1), {}, r"relevance is int64 \(1, 2\), scores are \(1, 3\)"),
         ((S, [[1, -1, 0]], 1), {}, "relevance holds -1.0"),
         ((S, [[1, np.inf, 0]], 1), {}, "relevance holds inf"),

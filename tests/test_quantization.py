@@ -241,6 +241,7 @@ def test_wide_codes_subtract_exactly():
 def test_wide_codes_subtract_before_they_are_rounded():
     q, grid = np.array([2**24 + 1], np.int32), Grid(1.0, 1, -(2**31), 2**31 - 1)
     for wide_or_not in (grid, Grid(1.0, 1, -128, 127)):  # codes may lie outside the range that their grid states
+        assert dequantize(np.uint32(q), wide_or_not).tolist() == [2.0**24]
         assert dequantize(q, wide_or_not).tolist() == [2.0**24]  # in float32, 2^24 + 1 would be 2^24 before the difference
     assert dequantize(q, grid, Elementwise(dequantize="difference_float")).tolist() == [2.0**24 - 1]
     assert dequantize(q + 1, Grid(1.0, 2**24 + 1, 0, 2**32 - 1)).tolist() == [1]  # a zero point that float32 does not know
@@ -251,6 +252,7 @@ def test_a_vector_cast_meets_what_was_held_below_two_to_the_31():
     assert quantize(x, Grid(1.0, 5, 0, 255), rule).tolist() == [255, 255, 255, 0, 0, 12]
     for wide_or_not in (x, x.astype(np.float64)):
         assert quantize(wide_or_not, Grid(1.0, 128, 0, 255), rule).tolist() == [0, 0, 0, 0, 0, 135]  # 2147483520 + 128 wraps
+        assert quantize(wide_or_not, Grid(1.0, 127, 0, 255), rule).tolist() == [255, 255, 255, 0, 0, 134]  # + 127 does not
     assert quantize(x, Grid(1.0, -5, -128, 127), rule).tolist() == [127, 127, 127, 127, 127, 2]  # -2^31 - 5 wraps
 
 
@@ -259,7 +261,7 @@ def test_one_number_beyond_int32_is_enough_to_wrap_and_moves_no_other():
     for x, z, q in (([3e9, -100], 0, [-128, -100]), ([-3e9, 7], -5, [127, 2]), ([3e9, 7], -5, [127, 2])):
         assert quantize(np.float32(x), Grid(1.0, z, -128, 127), rule).tolist() == q
     inside = Elementwise(saturation="int32_first", zero_point="inside")  # nothing is added behind the cast: nothing wraps
-    assert quantize(np.float32([3e9, -3e9, 7]), Grid(1.0, -5, -128, 127), inside).tolist() == [-128, -128, 2]
+    assert quantize(np.float32([3e9, 2**31, -3e9, 7]), Grid(1.0, 0, -128, 127), inside).tolist() == [-128, -128, -128, 7]
 
 
 def test_a_float64_quotient_decides_ties_that_float32_makes():
@@ -399,11 +401,16 @@ def test_the_sign_of_zero_where_codes_are_floats():
         assert np.signbit(kept).tolist() == [True, False]
         assert not np.signbit(fake_quantize(x, grid, Elementwise(zero_point=order))).any()
     assert not np.signbit(fake_quantize(x, Grid(1.0, 3, -8, 7), Elementwise(zero_sign="kept"))).any()
+    for way in ("parts", "fma", "difference_float", "difference_int32", "from_range_start"):
+        assert not np.signbit(fake_quantize(x, grid, Elementwise(dequantize=way))).any()
 
 
 def test_without_a_clamp_codes_pass_the_range():
     x, grid, rule = np.float32([300, -1e30]), Grid(1.0, 0, -128, 127), Elementwise(clamp="none")
     assert quantize(x, grid, rule).tolist() == [300, -(2**31)]
+    assert quantize(np.float32([3e9]), grid, rule).tolist() == [2**31 - 1]  # the ends of int32, where codes end
+    assert fake_quantize(np.float64([3e9]), grid, rule).tolist() == [2**31 - 1]
+    assert quantize(np.float32([np.nan, 300]), grid, Elementwise(clamp="none", nan="zero")).tolist() == [0, 300]
     assert fake_quantize(x, grid, rule).tolist() == [300, -(2.0**31)]
     assert fake_quantize(x, grid, Elementwise(clamp="none", nan="keep")).tolist() == x.tolist()
 

@@ -143,7 +143,7 @@ def rank_rows(
     # subtle: a padded candidate becomes NaN, which sorts after the +inf of a score of -inf and equals nothing, itself included
     key = np.where(keep, -x, x.dtype.type(np.nan))
     if ties in ("optimistic", "pessimistic"):
-        order = np.lexsort((-y if ties == "optimistic" else y, key), axis=-1)
+        order = np.lexsort((-y if ties == "optimistic" else y, key))
     else:
         order = np.argsort(key, axis=1, kind="stable" if ties == "index" else None)  # (N, L)
     width = cut
