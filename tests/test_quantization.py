@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinycompress import conventions, quantization
 from tinycompress.conventions import Elementwise
-from tinycompress.grids import Grid, asymmetric_grid, symmetric_grid
+from tinycompress.grids import Grid, asymmetric_grid, code_range, symmetric_grid
 from tinycompress.quantization import (
     Quantized,
     code_values,
@@ -529,3 +529,15 @@ def test_asymmetric_codes_of_real_shapes_round_trip():
     np.testing.assert_array_equal(y, fake_quantize(x, grid))
     # half a step, the ulps of quotient and product, and (asymmetric_grid) at most 2^-21 of the range beyond an end
     assert (np.abs(y - x) <= grid.scale[:, None] * (0.5 + 255 * 2.0**-21) + np.spacing(np.abs(x).max())).all()
+
+
+@given(st.integers(2, 16), st.booleans(), st.integers(-24, 4), st.floats(1, 2, width=16), st.data())
+def test_half_precision_is_one_rounding_of_the_exact_value(bits, signed, exponent, factor, data):
+    """(q - z) s has 17 + 11 bits at the most, exact in float64; float16 itself counts to 2^11 only."""
+    qmin, qmax = code_range(bits, signed)
+    z = data.draw(st.integers(qmin, qmax))
+    q = np.array(data.draw(st.lists(st.integers(qmin, qmax), min_size=1, max_size=20)), np.int32)
+    with np.errstate(over="ignore", under="ignore"):
+        s = np.float16(np.ldexp(factor, exponent))
+        wanted = ((q.astype(np.float64) - z) * np.float64(s)).astype(np.float16)
+    assert dequantize(q, Grid(np.float32(s), z, qmin, qmax), dtype=np.float16).tobytes() == (wanted + np.float16(0)).tobytes()
