@@ -4,7 +4,7 @@ A range [lo, hi] with 0 in it gives s = (hi - lo) / (2^b - 1), and z = -lo / s, 
 back exactly. Not rounded, it moves every zero by up to s / 2: padding of a bag, what relu and pruning made. The price: the codes'
 span moves as much. A wide range has coarse steps, a narrow one clips. Below, values with tails as heavy as activations have them
 (Laplace): ranges from 100,000 of them, error on 100,000 others. At 8 bits extremes do. At 4, clipping one value in 170 gains
-5.7 dB: least error finds that balance. KL compares how often values occur before and after, however far they moved: near.
+5.7 dB: least error finds that balance. KL, which compares how often values occur before and after, comes near.
 
     python examples/calibrate.py        (with matplotlib: also calibrate.png)
 

@@ -541,3 +541,9 @@ def test_half_precision_is_one_rounding_of_the_exact_value(bits, signed, exponen
         s = np.float16(np.ldexp(factor, exponent))
         wanted = ((q.astype(np.float64) - z) * np.float64(s)).astype(np.float16)
     assert dequantize(q, Grid(np.float32(s), z, qmin, qmax), dtype=np.float16).tobytes() == (wanted + np.float16(0)).tobytes()
+
+
+def test_a_zero_point_far_below_is_exact_too():
+    """float32 counts to 2^24; these codes reach further on one side only."""
+    low = -(2**25)
+    assert dequantize(np.int32([low + 2, low]), Grid(1.0, low + 1, low, 0)).tolist() == [1, -1]

@@ -92,10 +92,10 @@ def terms(grid: Grid, rule: Elementwise, dtype: npt.DTypeLike, ndim: int) -> Ter
             ends["amax"] = (grid.qmax * given.astype(np.float64)).astype(dtype)
             if rule.clamp == "input":  # a range without width clips every x onto one value, whatever that is divided by
                 divisor = np.where(ends["low"] == ends["high"], divisor.dtype.type(1), divisor)[()]
-        # float32 counts to 2^24: enough for 16 bits, not for a fraction or the int32 codes that some libraries know too; and
-        # float16 to 2^11, enough for the differences of 10 bits
-        exact_to = 2**20 if np.dtype(dtype).itemsize > 2 else 2**10
-        z = z.astype(dtype if whole and max(-grid.qmin, grid.qmax) <= exact_to else np.float64)
+        # float32 counts to 2^24: enough for 16 bits, not for a fraction or the int32 codes that some libraries know too; float16
+        # counts to 2^11 only
+        small = whole and max(-grid.qmin, grid.qmax) <= 2**20 and np.dtype(dtype).itemsize > 2
+        z = z.astype(dtype if small else np.float64)
     at_origin = z if rule.origin == "zero" else z.dtype.type(grid.qmin)  # the code of the value that x is measured from
     before = None if rule.origin == "zero" and not inside else (at_origin if inside else at_origin - z).astype(divisor.dtype)
     return Terms(grid.qmin, grid.qmax, divisor, before, None if inside else z, scale, inverse, z, **ends)
