@@ -3,8 +3,8 @@
     L = hard_weight CE(y, softmax(z_s)) + soft_weight T^2 KL(softmax(z_t / T) || softmax(z_s / T))                          (1)
 
 Two weights, because one alpha means 90 % teacher in one library and 90 % labels in the next. The hard term is at T = 1. The
-factor T^2 holds the soft gradient, at high T, beside that of the labels: without it, it fades as 1 / T^2. At T = 1, and only there,
-(1) is one cross-entropy against one mixed row of targets.
+factor T^2 holds the soft gradient, at high T, beside that of the labels: without it, it fades as 1 / T^2. At T = 1, and only
+there, (1) is one cross-entropy against one mixed row of targets.
 
 The teacher is a constant: evaluated without noise, never updated, and asked about the same rows in the same order as the
 student; dense_training.taught builds a training objective in which nothing else is possible.
