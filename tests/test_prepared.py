@@ -78,8 +78,10 @@ def test_who_has_met_too_much_is_named_as_the_file_does(tmp_path):
 
     path = tmp_path / "clicks.csv"
     path.write_text("".join(f"{user},{item},1,{item}\n" for user, most in (("ann", 4), ("bob", 6)) for item in range(most)) + "eve,7,1,1\n")
-    with pytest.raises(ValueError, match="user bob has not met 1 of 7 items, and 2 negatives are asked for; ask for fewer"):
+    with pytest.raises(ValueError, match="user bob has not met 1 of 7 items, and is to be ranked against 2; ask for as many"):
         read_split(path, np.random.default_rng(0), 2)
+    with pytest.raises(ValueError, match="0 negatives are asked for"):
+        read_split(path, np.random.default_rng(0), 0)
     assert read_split(path, np.random.default_rng(0), 1)[1].shape == (2, 1)
-    with pytest.raises(ValueError, match="99 negatives"):
+    with pytest.raises(ValueError, match="ranked against 99"):
         read_split(path, np.random.default_rng(0))

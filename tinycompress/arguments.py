@@ -86,7 +86,7 @@ def refuse_unused(a: argparse.Namespace) -> None:
 
 def _at_least(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not text.lstrip("-").isdigit() or int(text) < least:
+        if not text.lstrip("-").isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
         return int(text)
 
@@ -119,6 +119,6 @@ def _positive(text: str) -> float:
 
 def _widths(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdigit() and int(part) >= 1 for part in parts):
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of widths such as 64,32")
     return tuple(int(part) for part in parts)

@@ -196,6 +196,8 @@ def _refuse_unwritable(*paths: str | None) -> None:
         if parent and not os.path.isdir(parent):
             raise ValueError(f"{path}: the folder {parent} does not exist; make it first")
     json, csv, save = paths
+    if json and csv and os.path.abspath(json) == os.path.abspath(csv):
+        raise ValueError(f"--json and --csv are both {json}; name two files, or the second is written over the first")
     for path in (json, csv):
         if path and os.path.isdir(path):
             raise ValueError(f"{path} is a folder; name a file")

@@ -114,13 +114,16 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int | None
         learned = whole.rows(np.flatnonzero(np.isin(whole.pairs, rest.test.pairs, invert=True)))
         return Split(learned, rest.test, test), given
     split = leave_one_out(read(path))
+    if negatives is not None and negatives < 1:
+        raise ValueError(f"{negatives} negatives are asked for; a test item is ranked against 1 at least")
     count, users, items = 99 if negatives is None else negatives, split.test.users, split.test.n_items
     seen = seen_items(split.train, split.valid, split.test)
     unmet = items - np.diff(seen.offsets)[users]
     if len(users) and unmet.min() < count:
         who = split.test.user_ids[users[unmet.argmin()]]
         raise ValueError(
-            f"{path}: user {who} has not met {unmet.min()} of {items} items, and {count} negatives are asked for; ask for fewer"
+            f"{path}: user {who} has not met {unmet.min()} of {items} items, and is to be ranked against {count}; ask for as many "
+            "negatives as everyone has, or fewer"
         )
     return split, sample_negatives(rng, users, seen, items, count)
 
