@@ -276,6 +276,10 @@ def test_amazon_music(data_dir):
 # ---- refusals ----
 
 
+def of_pairs(users, items):
+    return Lists({"user": np.array(users, int), "item": np.array(items, int)}, np.zeros((len(users), 1), np.float32))
+
+
 def test_refusals():
     x = csr_matrix(np.ones((2, 2)))
     met = some_interactions(0)
@@ -291,9 +295,22 @@ def test_refusals():
         (lambda: ease(csr_matrix(np.ones((1, 2))), np.inf), "strength is inf"),
         (lambda: ease_weights(x, np.nan), "strength is nan"),
         (lambda: baseline_scores(Lists({"query": np.array([0])}, np.zeros((1, 1), np.float32)), met), "users and items"),
+        *[
+            (lambda f=f, b=b, m=m: f(m, block=b), f"block is {b}; give 1 or more")
+            for f in (item_neighbours, ease)
+            for b in (0, -1)
+            for m in (x, x[:1])  # both sides of ease
+        ],
+        (lambda: baseline_scores(of_pairs([0], [0]), met, block=-1), "block is -1"),
+        (lambda: baseline_scores(of_pairs([0, 0], [2, -1]), met), "item codes .* from -1 to 2, .* from 0 to 4; take both"),
+        (lambda: baseline_scores(of_pairs([0, 0], [2, 5]), met), "item codes .* from 2 to 5"),
+        (lambda: baseline_scores(of_pairs([-2, 3], [0, 0]), met), "user codes .* from -2 to 3, those of the parts from 0 to 3"),
+        (lambda: baseline_scores(of_pairs([1, 4], [0, 0]), met), "user codes .* from 1 to 4"),
     ):
         with pytest.raises(ValueError, match=words):
             call()
+    assert baseline_scores(of_pairs([], []), met)["EASE"].shape == (0, 1)
+    assert baseline_scores(of_pairs([0, 3], [0, 4]), met)["EASE"].shape == (2, 1)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.float32])

@@ -213,23 +213,38 @@ CODED = {"table0.codes": np.uint8([[0, 1], [1, 0], [1, 1]]), "table0.levels": np
         ({"table0.levels": np.ones(2)}, r"table0.levels \(2,\)"),
         ({"table0.kept": np.ones(4, bool)}, r"table0.kept is bool \(4,\) and keeps 4 of 3 rows"),
         ({"table0.kept": np.array([True, True, True, False])}, "keeps 3 of 3 rows"),
+        ({"table0.kept": np.ones(2, bool)}, r"table0.kept is bool \(2,\) and keeps 2 of 3 rows"),
+        ({"table0.kept": np.array([True, False])}, "keeps 1 of 3 rows"),
+        ({"table0.kept": np.zeros(0, bool)}, "keeps 0 of 3 rows"),
+        ({"table0": np.zeros((3, 2))}, "table0 stands beside table0.(codes|levels); a table is numbers or codes: leave out one"),
+        *[
+            ({"table0.levels": np.array([[0.5, 2.0], [-1.0, level]])}, f"table0.levels hold {shown}; give finite numbers")
+            for level, shown in ((1e300, r"1e\+300"), (-1e300, r"-1e\+300"), (np.inf, "inf"), (np.nan, "nan"))
+        ],
         ({"table0.kept": np.ones(3, np.uint8)}, "table0.kept is uint8"),
         ({"table0.kept": np.ones((3, 1), bool)}, r"table0.kept is bool \(3, 1\)"),
     ],
 )
 def test_a_table_that_is_not_whole_is_named(change, words):
     tensors = {name: t for name, t in {**CODED, "b0": np.zeros(1), **change}.items() if t is not None}
-    with pytest.raises(ValueError, match=words):
-        decode_tables(tensors)
+    for order in (tensors, dict(reversed(tensors.items()))):  # whichever stands first
+        with pytest.raises(ValueError, match=words):
+            decode_tables(order)
+
+
+def test_levels_are_rounded_to_float32():
+    levels = np.array([[0.1, 1e-300], [3e38, -(2.0**-149)]])
+    tensors = {"table0.codes": np.uint8([[0, 0], [1, 1]]), "table0.levels": levels}
+    assert decode_tables(tensors)["table0"].tolist() == [[float(np.float32(0.1)), float(np.float32(3e38))], [0.0, -(2.0**-149)]]
 
 
 def test_what_stands_between_tables_stays_in_its_place():
     """Any order of a file, each table where its codes are; rows that are all kept, and no rows at all."""
-    kept = np.array([True, False, False])  # a row kept, one shared by two, and one of the codes that nobody takes
+    kept = np.array([True, False, True, False])  # two rows kept, one shared by two
     tensors = {"b0": np.ones(1), "table1.levels": np.ones((2, 1)), **CODED, "table0.kept": kept, "table1.codes": np.zeros((0, 2), int)}
     decoded = decode_tables(tensors)
     assert list(decoded) == ["b0", "table0", "table1"] and decoded["b0"] is tensors["b0"]
-    assert decoded["table0"].tolist() == [[0.5, 4.0], [2.0, 4.0], [2.0, 4.0]] and decoded["table1"].shape == (0, 2)
+    assert decoded["table0"].tolist() == [[0.5, 4.0], [2.0, 4.0], [2.0, -1.0], [2.0, 4.0]] and decoded["table1"].shape == (0, 2)
     assert decode_tables({**CODED, "table0.kept": np.ones(3, bool)})["table0"].tolist() == decode_tables(CODED)["table0"].tolist()
 
 

@@ -517,7 +517,44 @@ def test_a_product_needs_little_more_than_its_operands_in_float32():
     assert peak <= floats + 3 * sums + 2**20
 
 
-@pytest.mark.parametrize("zeros", [{"a_zero": 0.5}, {"b_zero": [1, 2.25]}, {"a_zero": float("nan")}])
+@pytest.mark.parametrize(
+    "zeros", [{"a_zero": 0.5}, {"b_zero": [1, 2.25]}, {"a_zero": float("nan")}, {"a_zero": np.inf}, {"b_zero": [0, -np.inf]}]
+)
 def test_a_zero_point_that_is_no_code_is_refused(zeros):
     with pytest.raises(ValueError, match="a zero point is a code"):
         integer_matmul(np.int8([[1, 2]]), np.int8([[1, 2], [3, 4]]), **zeros)
+
+
+@pytest.mark.parametrize("overflow", ["raise", "wrap", "saturate"])
+@pytest.mark.parametrize(
+    "K, a_zero, b_zero",
+    [
+        (4, np.int32(-(2**31)), np.int32(-(2**31))),  # 2^64, which wraps to 0
+        (3, np.int32(-(2**31)), np.int32(-(2**31))),  # 3 2^62, which wraps below zero
+        (1, -(2**63), 0),  # its magnitude is no int64
+        (1, 2**63, 0),
+        (0, np.uint64(2**64 - 1), 0),
+        (1, 0, [2**70]),
+        (1, 1e300, 0),
+    ],
+)
+def test_zero_points_whose_sums_int64_cannot_hold_are_refused(K, a_zero, b_zero, overflow):
+    a, b = max(abs(int(z)) for z in np.ravel(a_zero)), max(abs(int(z)) for z in np.ravel(b_zero))
+    words = rf"\|a_zero\| up to {a} and \|b_zero\| up to {b} sums of {K} terms .* give zero points within the range of the codes"
+    with pytest.raises(ValueError, match=words):
+        integer_matmul(np.zeros((1, K), np.int8), np.zeros((K, 1), np.int8), a_zero, b_zero, overflow)
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_the_largest_zero_points_that_int64_holds_are_exact(K):
+    """The magnitude of (2), K (128 + |a_zero|) (128 + |b_zero|), is the last below 2^63, and one more is refused."""
+    b_zero = 2**31
+    a_zero = (2**63 - 1) // (K * (128 + b_zero)) - 128
+    a, b = np.full((1, K), -128, np.int8), np.full((K, 1), -128, np.int8)
+    for sign in (1, -1):
+        want = oracle.matmul(a.tolist(), b.tolist(), sign * a_zero, b_zero)[0][0]
+        wrapped = (want + 2**31) % 2**32 - 2**31
+        assert abs(want) > 2**62 and integer_matmul(a, b, sign * a_zero, b_zero, "wrap").tolist() == [[wrapped]]
+        assert integer_matmul(a, b, sign * a_zero, b_zero, "saturate").tolist() == [[2**31 - 1 if want > 0 else -(2**31)]]
+        with pytest.raises(ValueError, match="int64"):
+            integer_matmul(a, b, sign * (a_zero + 1), b_zero)

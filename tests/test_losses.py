@@ -96,6 +96,17 @@ def test_padding_among_others_changes_nothing_and_nan_is_told():
     assert np.isnan(losses.listwise(np.array([[np.nan, 0]]), np.array([[0, 1]])))
 
 
+def test_what_teaches_nothing_costs_nothing_whatever_its_logits():
+    """By value and by gradient, among others too; and a loss of 0 is +0, as is that of a list of one candidate."""
+    z, relevance = np.array([[np.nan, 0.0], [0.5, 2.0]]), np.array([[0, 0], [1, 0]])
+    alone = losses.listwise_backward(z[1:], relevance[1:], "sum")
+    assert losses.listwise_backward(z, relevance, "sum").tolist() == [[0, 0], *alone.tolist()]
+    assert losses.listwise_backward(np.float32(z), relevance).dtype == np.float32
+    assert losses.listwise(z, relevance, "sum") == losses.listwise(z[1:], relevance[1:], "sum")
+    for nothing in (losses.listwise(z[:1], relevance[:1]), losses.listwise(np.ones((1, 1)), np.ones((1, 1)))):
+        assert (nothing, np.signbit(nothing)) == (0, False)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bce_at_infinity_is_the_limit(dtype):
     """What the loss tends to as |x| grows, which the largest finite logit shows: 0, or without end."""

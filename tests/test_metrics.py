@@ -435,6 +435,18 @@ def test_bootstrap_ends_at_the_cth_smallest_and_largest_mean():
         np.testing.assert_allclose([found.low, found.high], [means[c - 1], means[-c]], rtol=0, atol=20 * U)
 
 
+@pytest.mark.parametrize("level", [0.01, 0.3, 0.5, 2 / 3, 0.8, 0.9, 0.95, 0.975, 0.98, 0.99, 0.995, 0.999, 0.9999])
+def test_the_number_of_repeats_that_is_asked_for_works_and_one_fewer_does_not(level):
+    """It is the least with (repeats + 1) (1 - level) / 2 >= 1: of the levels in use 2 / (1 - level) - 1, as 19 at .9."""
+    with pytest.raises(ValueError, match="^0 repeats cannot show") as refused:
+        metrics.paired_bootstrap(RNG, [1.0], 0, level)
+    least = int(str(refused.value).rpartition(" ")[2])
+    assert least == math.ceil(2 / (1 - Fraction(str(level)))) - 1
+    assert metrics.paired_bootstrap(np.random.default_rng(0), [0.5], least, level).repeats == least
+    with pytest.raises(ValueError, match=f"{least - 1} repeats cannot show level {level}; use at least {least}$"):
+        metrics.paired_bootstrap(RNG, [1.0], least - 1, level)
+
+
 def test_bootstrap_is_mirrored_reproducible_and_shifts_with_its_data():
     x = RNG.integers(-8, 9, 50) / 8  # eighths: sums of 50 are exact, so shifting and mirroring are too
     one, two = (metrics.paired_bootstrap(np.random.default_rng(3), sign * x, 399, 0.9) for sign in (1, -1))
@@ -487,7 +499,7 @@ def test_group_means():
         (lambda: metrics.mean_and_error(["a"]), "one number per row"),
         (lambda: metrics.paired_bootstrap(RNG, []), "0 differences"),
         (lambda: metrics.paired_bootstrap(RNG, [1.0], level=1.0), "level is 1.0"),
-        (lambda: metrics.paired_bootstrap(RNG, [1.0], repeats=38), "38 repeats cannot show level 0.95; use at least 40"),
+        (lambda: metrics.paired_bootstrap(RNG, [1.0], repeats=38), "38 repeats cannot show level 0.95; use at least 39"),
         (lambda: metrics.group_means([1.0], [1, 2]), r"groups is int64 \(2,\)"),
         (lambda: metrics.group_means([1.0], [np.nan]), "none of them NaN"),
     ],

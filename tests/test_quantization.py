@@ -223,7 +223,16 @@ def test_float64_stays_float64_and_half_precision_and_lists_are_read():
     assert quantize([0.05, 0.15, 0.25], grid).tolist() == [0, 1, 2]
     assert quantize(np.float16([0.5, 63.5]), Grid(1.0, 0, -128, 127)).tolist() == [0, 64]
     assert fake_quantize(np.float16([0.5]), grid).dtype == np.float32
+    assert fake_quantize_backward(np.float16([1]), np.float16([0.5]), grid).dtype == np.float32
     assert dequantize(np.int8([1]), grid, dtype=np.float64).tolist() == [0.1]
+
+
+@pytest.mark.parametrize("dtype", [int, np.int8, bool, complex, None])
+def test_values_have_a_floating_dtype(dtype):
+    """0.1 as an int is 0, and nobody was told; None would be the dtype of the codes."""
+    found = np.empty_like(np.int8([1]), dtype).dtype
+    with pytest.raises(ValueError, match=f"^dtype is {found}; .* give a floating one, as float32"):
+        dequantize(np.int8([1]), Grid(0.1, 0, -128, 127), dtype=dtype)
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32, np.int64])

@@ -246,5 +246,8 @@ def test_what_cannot_be_trained_is_refused():
         fit({"w": np.ones(1)}, lambda rng: [], quadratic, sgd(0.1), 1, rng)
     with pytest.raises(ValueError, match="lower the learning rate"):
         fit({"w": np.ones(1)}, lambda rng: [None], lambda p, b: (float("nan"), {"w": p["w"]}), sgd(0.1), 1, rng)
+    for losses, first in (([np.inf, 0.5], "inf"), ([0.5, np.nan, np.inf, 0.25], "nan"), ([0.5, -np.inf], "-inf")):
+        with pytest.raises(ValueError, match=f"^the loss is {first} in epoch 1; lower"):  # the one that went wrong, not the last
+            fit({"w": np.ones(1)}, lambda rng: losses, lambda p, loss: (loss, {"w": p["w"]}), sgd(0.1), 1, rng)  # noqa: B023
     with pytest.raises(ValueError, match="no loss is named 'hinge'"):
         supervised(Architecture((1,), (1,)), "hinge")

@@ -70,7 +70,7 @@ def item_neighbours(x: csr_matrix, neighbours: int | None = None, block: int = 1
     Bound       (I + 8) u S: no term is negative
     Convention  `neighbours`: how many items j, the most similar to i, count in its score, the lower code among equals; None: all.
                 An item that nobody met scores 0
-    Raises      ValueError if X holds anything but 0 and 1, or neighbours is below 1
+    Raises      ValueError if X holds anything but 0 and 1, or neighbours or block is below 1
     Source      Sarwar, Karypis, Konstan, Riedl 2001 (WWW)
 
     >>> from scipy.sparse import csr_matrix
@@ -132,7 +132,7 @@ def ease(x: csr_matrix, strength: float = 500.0, block: int = 1024) -> Array:
     Bound       items' side: that of B times |X_u|, X_u the row of user u; users' side, where 1 / P_jj carries what P_jj loses:
                 C M u (k^(7/2) |X_u| + k^(5/2) sqrt(lambda)), k and C as in ease_weights
     Convention  an item that nobody met scores 0, which is above every negative score; one of a user's own scores by the others
-    Raises      as ease_weights
+    Raises      ValueError as ease_weights, or if block is below 1
     Source      Steck 2019, equation 8; (2) by the push-through identity
 
     >>> from scipy.sparse import csr_matrix
@@ -145,13 +145,14 @@ def ease(x: csr_matrix, strength: float = 500.0, block: int = 1024) -> Array:
 def _ease_blocks(x: csr_matrix, strength: float, block: int) -> Blocks:
     x = _checked(x, strength)
     users, items = x.shape
+    parts = _parts(items, block)
     if items <= users:
         weights = ease_weights(x, strength)
-        for part in _parts(items, block):
+        for part in parts:
             yield part, np.asarray(x @ weights[:, part])
         return
     h, by_item = _inverse(x @ x.T, strength), x.tocsc()
-    for part in _parts(items, block):
+    for part in parts:
         some = by_item[:, part]
         hx = (some.T @ h).T  # H is symmetric
         p = (1 - np.asarray(some.multiply(hx).sum(axis=0)).ravel()) / strength
@@ -165,7 +166,7 @@ def baseline_scores(
 
     Shapes      N lists of L candidates, the parts that may be learned from -> (N, L) each
     Units       memory ~ 4 min(M, I)^2 + 3 block (M + I) numbers: scores of users and items that meet in no list are not kept
-    Raises      ValueError as the three, or if the lists are not of users and items
+    Raises      ValueError as the three, or if the lists are not of users and items, or of some that the parts do not count
     Source      this package
 
     >>> ids = ["a", "b", "c"]
@@ -178,6 +179,10 @@ def baseline_scores(
         raise ValueError(f"the lists are of {sorted(lists.rows)}; baselines know users and items")
     x = interaction_matrix(*parts)
     users, items = lists.rows["user"], lists.rows["item"]
+    for name, codes, size in zip(("user", "item"), (users, items), x.shape):
+        if len(codes) and not 0 <= codes.min() <= codes.max() < size:
+            met = f"{name} codes of the lists run from {codes.min()} to {codes.max()}, those of the parts from 0 to {size - 1}"
+            raise ValueError(f"{met}; take both from one data set")
     found = {
         "most popular": most_popular(x)[items],
         "item neighbours": _of_pairs(_neighbour_blocks(x, neighbours, block), users, items),
@@ -187,6 +192,8 @@ def baseline_scores(
 
 
 def _parts(items: int, block: int) -> Iterator[slice]:
+    if block < 1:
+        raise ValueError(f"block is {block}; give 1 or more: how many of {items} items are taken at a time")
     return (slice(start, min(start + block, items)) for start in range(0, items, block))
 
 

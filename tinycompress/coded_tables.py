@@ -98,9 +98,10 @@ def decode_tables(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tensors of a model with every table that a file holds as codes written out; all else as it is.
 
     Equation    row v of NAME: c_q, column by column, q row v' of the codes. v' = v; with NAME.kept the rows that are kept have
-                the codes in their order, and those that are not share the last
+                the codes in their order, and those that are not share the last: V' is the number kept, plus 1 if some are not
     Shapes      NAME.codes (V', D) integers, NAME.levels (D, A), NAME.kept (V,) bool if rows share one -> NAME (V, D) float32
-    Raises      ValueError if codes stand without levels, levels or `kept` without codes, or they do not fit each other
+    Raises      ValueError if codes stand without levels, levels or `kept` without codes, NAME itself beside them, they do not fit
+                each other, or a level is no finite float32
     Source      small_models writes them; shared rows: factorization.shared_rows
 
     >>> tensors = {"table0.codes": np.uint8([[0, 1], [1, 0]]), "table0.levels": np.float16([[0.5, 2.0], [-1.0, 4.0]])}
@@ -115,6 +116,8 @@ def decode_tables(tensors: Mapping[str, Any]) -> dict[str, Any]:
         if part not in ("codes", "levels", "kept"):
             decoded[name] = tensor
             continue
+        if owner in tensors:
+            raise ValueError(f"{owner} stands beside {name}; a table is numbers or codes: leave out one")
         for other in (f"{owner}.codes", f"{owner}.levels"):
             if other not in tensors:
                 raise ValueError(f"{name} stands without {other}; codes need their levels: give both, or {owner} as numbers")
@@ -130,11 +133,16 @@ def _written_out(name: str, tensors: Mapping[str, Any]) -> Array:
         raise ValueError(f"{found}; give integers (V, D) and levels (D, A)")
     if codes.size and not 0 <= codes.min() <= codes.max() < levels.shape[1]:
         raise ValueError(f"{name}.codes run from {codes.min()} to {codes.max()}; {name}.levels are 0 to {levels.shape[1] - 1}")
-    rows: Array = levels.astype(np.float32)[np.arange(codes.shape[1]), codes]
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = levels.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        bad = levels[~np.isfinite(rounded)][0]
+        raise ValueError(f"{name}.levels hold {bad}; give finite numbers that float32 holds: scale the table down")
+    rows: Array = rounded[np.arange(codes.shape[1]), codes]
     if f"{name}.kept" not in tensors:
         return rows
     kept = np.asarray(tensors[f"{name}.kept"])
-    if kept.ndim != 1 or kept.dtype != bool or kept.sum() + (not kept.all()) > len(rows):
+    if kept.ndim != 1 or kept.dtype != bool or kept.sum() + (not kept.all()) != len(rows):
         found = f"{name}.kept is {kept.dtype} {kept.shape} and keeps {kept.sum()}"
         raise ValueError(f"{found} of {len(rows)} rows of {name}.codes; give bool (V,), a row for each kept, one for the others")
     return rows[np.where(kept, np.cumsum(kept) - 1, len(rows) - 1)]

@@ -46,7 +46,8 @@ def integer_matmul(
     Limits      float32 products for 8 bits, float64 for 16; the table of the module says how many terms at a time
     Convention  overflow: what becomes of a sum that int32 cannot hold: "raise", "wrap" (modulo 2^32, as hardware sums),
                 "saturate". Only the final sum counts: an accumulator that wraps on the way ends at the same number
-    Raises      ValueError if codes or zero points are not integers, codes exceed 16 bits, shapes differ, or a sum overflows
+    Raises      ValueError if codes or zero points are not integers, codes exceed 16 bits, shapes differ, a sum overflows, or zero
+                points are so large that a term of (2) might exceed int64
     Source      (2): Jacob et al. 2018, "Quantization and Training of Neural Networks ...", section 2.3
 
     >>> integer_matmul([[1, 2], [255, 255]], [[127, -128], [127, -128]], a_zero=12).tolist()
@@ -54,10 +55,10 @@ def integer_matmul(
     """
     _check_overflow(overflow)
     a, b = _codes(a, "a"), _codes(b, "b")
+    a_zero, b_zero = np.asarray(a_zero), np.asarray(b_zero)
     for name, zero in (("a_zero", a_zero), ("b_zero", b_zero)):
-        if np.any(np.asarray(zero) != np.trunc(zero)):
-            raise ValueError(f"{name} is {np.asarray(zero).ravel()[:4]}; a zero point is a code, a whole number: round it")
-    a_zero, b_zero = np.asarray(a_zero, np.int64), np.asarray(b_zero, np.int64)
+        if not np.all((abs(zero) < np.inf) & (zero == np.trunc(zero))):
+            raise ValueError(f"{name} is {zero.ravel()[:4]}; a zero point is a code, a finite whole number: round it")
     if a.ndim < 1 or b.ndim != 2 or a.shape[-1] != b.shape[0]:
         raise ValueError(f"a has shape {a.shape} and b {b.shape}; they must be (..., K) and (K, N) with one K")
     if a_zero.shape not in ((), a.shape[:-1]) or b_zero.shape not in ((), b.shape[1:]):
@@ -67,7 +68,11 @@ def integer_matmul(
         )
     K = a.shape[-1]
     # the magnitude that (2) can reach on the way decides whether int32 will do; int64 is twice the memory traffic
-    reach = K * (_magnitude(a) + _largest(a_zero)) * (_magnitude(b) + _largest(b_zero))
+    za, zb = _largest(a_zero), _largest(b_zero)
+    reach = max(K, 1) * (_magnitude(a) + za) * (_magnitude(b) + zb)  # Python integers, which do not wrap
+    if reach >= 2**63:
+        found = f"with |a_zero| up to {za} and |b_zero| up to {zb} sums of {K} terms might not fit int64"
+        raise ValueError(f"{found}; give zero points within the range of the codes")
     if reach < 2**31:
         return _sums(a, b, a_zero, b_zero, np.int32)
     return to_int32(_sums(a, b, a_zero, b_zero, np.int64), overflow)
@@ -148,4 +153,4 @@ def _magnitude(x: Array) -> int:
 
 
 def _largest(zero: Array) -> int:
-    return int(np.abs(zero).max(initial=0))
+    return max(-int(zero.min(initial=0)), int(zero.max(initial=0)))  # subtle: the int64 -2^63 has no absolute value

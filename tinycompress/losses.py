@@ -122,8 +122,8 @@ def listwise(logits: Array, relevance: NDArray[Any], reduction: str = "mean") ->
     shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
     with np.errstate(under="ignore"):
         log_z = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    log_p = np.where(target > 0, shifted - log_z, 0)  # 0 log 0 is 0, also where the logit is -inf
-    return float(-(target * log_p).sum()) / _divisor(len(logits), reduction)  # (3)
+    minus_log_p = np.where(target > 0, log_z - shifted, 0)  # 0 log 0 is 0, also where the logit is -inf
+    return float((target * minus_log_p).sum()) / _divisor(len(logits), reduction)  # (3)
 
 
 def listwise_backward(logits: Array, relevance: NDArray[Any], reduction: str = "mean") -> Array:
@@ -138,7 +138,8 @@ def listwise_backward(logits: Array, relevance: NDArray[Any], reduction: str = "
     array([[-0.5,  0.5]])
     """
     target = _shares(logits, relevance)
-    d = (softmax(logits) - target) * target.any(axis=1, keepdims=True)
+    taught = target.any(axis=1, keepdims=True)
+    d: Array = np.where(taught, softmax(logits) - target, 0)  # subtle: times 0 would leave the NaN of a NaN logit
     with np.errstate(under="ignore"):
         return d / d.dtype.type(_divisor(len(logits), reduction))
 

@@ -18,6 +18,7 @@ Not here: bytes and time (cost), tables (report). Read next: cost.
 """
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -119,14 +120,19 @@ def paired_bootstrap(rng: np.random.Generator, differences: ArrayLike, repeats: 
         raise ValueError("0 differences have no interval; pass at least one row")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; use a share between 0 and 1, as 0.95")
-    c = math.floor((repeats + 1) * (1 - level) / 2 + 5e-10)  # subtle: 2000 * (1 - 0.9) / 2 is 99.99999999999997
+    c = _place_of_ends(repeats, level)
     if c < 1:
-        raise ValueError(f"{repeats} repeats cannot show level {level}; use at least {int(np.ceil(2 / (1 - level)))}")
+        least = bisect.bisect_left(range(2**62), 1, key=lambda n: _place_of_ends(n, level))  # exact, however c is rounded
+        raise ValueError(f"{repeats} repeats cannot show level {level}; use at least {least}")
     means = np.empty(repeats)
     for part in np.array_split(means, math.ceil(repeats / 1e6 * x.size)):  # a million rows at a time: 8 MB of indices
         part[:] = x[rng.integers(x.size, size=(part.size, x.size))].mean(axis=1)
     means.sort()
     return Interval(float(x.mean()), float(means[c - 1]), float(means[-c]), level, repeats)
+
+
+def _place_of_ends(repeats: int, level: float) -> int:
+    return math.floor((repeats + 1) * (1 - level) / 2 + 5e-10)  # subtle: 2000 * (1 - 0.9) / 2 is 99.99999999999997
 
 
 def group_means(values: ArrayLike, groups: ArrayLike) -> Groups:

@@ -122,8 +122,8 @@ def read_split(path: str | Path, rng: np.random.Generator, negatives: int | None
     if len(users) and unmet.min() < count:
         who = split.test.user_ids[users[unmet.argmin()]]
         raise ValueError(
-            f"{path}: user {who} has not met {unmet.min()} of {items} items, and is to be ranked against {count}; ask for as many "
-            "negatives as everyone has, or fewer"
+            f"{path}: user {who} has not met {unmet.min()} of {items} items, and is to be ranked against {count}; ask for as "
+            "many negatives as everyone has, or fewer"
         )
     return split, sample_negatives(rng, users, seen, items, count)
 

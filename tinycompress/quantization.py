@@ -127,7 +127,7 @@ def dequantize(
     Shapes      q (...) of any integer dtype -> y (...) dtype
     Bound       one rounding; (q - z) s is exact before it, for codes of up to 16 bits
     Convention  others subtract rounded products, fuse them, or multiply by a float64 scale: a last bit apart in a third of cases
-    Raises      ValueError if q is not of an integer dtype, or the grid's scales do not fit it
+    Raises      ValueError if q is not of an integer dtype or `dtype` is not floating, or the grid's scales do not fit q
     Source      Jacob et al. 2018 (arXiv 1712.05877), equation 1; ONNX DequantizeLinear, opset 21
 
     >>> grid = Grid(0.1, 7, -128, 127)
@@ -139,6 +139,8 @@ def dequantize(
     if q.dtype.kind not in ("i", "u"):
         raise ValueError(f"q is {q.dtype}; codes are integers: cast them if they hold whole numbers")
     y = np.empty_like(q, dtype)
+    if y.dtype.kind != "f":
+        raise ValueError(f"dtype is {y.dtype}; the values of codes are real numbers: give a floating one, as float32")
     with np.errstate(all="ignore"):
         for block, out, t, _ in _blocks(grid, rule, q, y):
             elementwise.values(block, t, rule, out)
@@ -151,7 +153,7 @@ def fake_quantize(
     """Return x moved to the nearest values of the grid: what training sees of a quantized tensor.
 
     Equation    y = dequantize(quantize(x))
-    Shapes      x (...) float -> y (...), the dtype of x
+    Shapes      x (...) float32 or float64 -> y (...), the same dtype. float16 becomes float32, what is not floating float64
     Bound       |y - x| <= s / 2 + ulp(x) inside the range; fake_quantize(y) = y
     Convention  as quantize; fake_quantize of a library need not equal its own dequantize(quantize(x)): torch's does not
     Raises      ValueError as quantize
@@ -174,7 +176,7 @@ def fake_quantize_backward(dy: npt.ArrayLike, x: npt.ArrayLike, grid: Grid, conv
     Derivation  y is a staircase in x: its true derivative is 0 between the steps, and nothing would ever train. Rounding moves
                 x by at most s / 2 either way, so the estimator reads y as x + (an error of mean 0), dy/dx = 1. Clipping is no
                 such error: outside the range y does not move with x at all, dy/dx = 0. What counts as outside is the mask
-    Shapes      dy, x (...) -> dx (...), the dtype of dy
+    Shapes      dy, x (...) -> dx (...), the dtype of dy where it is float32 or float64, else as fake_quantize
     Gradient    dx = dy where qmin <= half_even(fl(x / s)) + z <= qmax, else 0; 0 at NaN
     Convention  mask "rounded" (default: the code before clipping is in range; torch, torchao, AIMET), "unrounded" (x / s itself
                 is: 127.4 is out; the LSQ paper), "amax" (|x| <= qmax s; ModelOpt), "range" (TensorFlow's nudged ends)

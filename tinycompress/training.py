@@ -163,8 +163,8 @@ def fit(
             losses.append(loss)
         if not losses:
             raise ValueError("there are no batches to train on; give at least one row")
-        if not np.isfinite(losses).all():
-            raise ValueError(f"the loss is {losses[-1]} in epoch {number}; lower the learning rate")
+        if lost := [loss for loss in losses if not np.isfinite(loss)]:
+            raise ValueError(f"the loss is {lost[0]} in epoch {number}; lower the learning rate")
         quality = None if validate is None else float(validate(view.forward(theta)))
         history.append(Epoch(number, float(np.mean(losses)), quality))
         if progress is not None:

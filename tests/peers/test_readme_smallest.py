@@ -51,8 +51,8 @@ def test_the_rows_of_real_data_that_take_seconds(data_dir, tmp_path):
     """The product and the baseline; the MLPs take minutes for each seed, and are measured by hand (examples/frontier.py).
 
     EASE draws nothing: its last digit may turn, where BLAS sums in another order. The product of the table began from other random
-    numbers: means of three seeds each, so they differ by sqrt(2 / 3) of a seed's spread, and hardly by three times that. A code is
-    worth its bytes to the loss, so bytes move as little as the loss does between seeds: 1 %.
+    numbers: a mean of three seeds against one of six here differs by sqrt(1/3 + 1/6) of a seed's spread, and in a hundred such
+    comparisons once by 4.03 times that (Student's t, 5 degrees of freedom).
     """
     rng = np.random.default_rng(0)
     split, negatives = problems.read_split(data_dir / "online-retail" / "online_retail_5core_loo.npz", rng)
@@ -62,11 +62,10 @@ def test_the_rows_of_real_data_that_take_seconds(data_dir, tmp_path):
     start = Model({}, architecture_for(problem, 32, (64, 32)))
     recipe = next(r for r in smallest.families(problem, start)["product 14"] if r.price == 0.028)
     found = []
-    for seed in range(3):
+    for seed in range(6):
         made = small_models.make_small(recipe, start, problem, np.random.default_rng(seed))
         size, back = save_model(tmp_path / "m", made, codec="smallest"), load_model(tmp_path / "m")
         scores = list_scores(back.params, back.architecture, problem, problem.test)
         found.append((size, *frontier.quality(scores, problem.test.relevance)))
     off = np.abs(np.mean(found, axis=0) - shown("product of 14 columns"))
-    assert off[0] < 0.01 * shown("product of 14 columns")[0]
-    assert (off[1:] < 3 * np.sqrt(2 / 3) * np.std(found, axis=0, ddof=1)[1:]).all(), found
+    assert (off < 4.03 * np.sqrt(1 / 3 + 1 / 6) * np.std(found, axis=0, ddof=1)).all(), found
