@@ -1,10 +1,11 @@
 """Where do the scale and the zero point of a grid come from, and which range should it have?
 
 A range [lo, hi] with 0 in it gives s = (hi - lo) / (2^b - 1), and z = -lo / s, rounded: z is the code of 0.0, so that zero comes
-back exactly. Not rounded, it moves every zero by up to s / 2: padding of a bag, what relu and pruning made. The price: the codes'
-span moves as much. A wide range has coarse steps, a narrow one clips. Below, values with tails as heavy as activations have them
-(Laplace): ranges from 100,000 of them, error on 100,000 others. At 8 bits extremes do. At 4, clipping one value in 170 gains
-5.7 dB: least error finds that balance. KL, which compares how often values occur before and after, comes near.
+back exactly. Not rounded, it moves every zero by up to s / 2: what relu and pruning made, padding of bags ("16 times": how far
+a sum over 16 zeros of padding is off). The price: the codes' span moves as much. A wide range has coarse steps, a narrow one
+clips. Below, values with tails as heavy as activations have them (Laplace): ranges from 100,000 of them, error on 100,000 others.
+At 8 bits extremes do. At 4, clipping one value in 170 gains 5.7 dB: least error finds that balance. KL, which compares how often
+values occur before and after, comes near.
 
     python examples/calibrate.py        (with matplotlib: also calibrate.png)
 

@@ -2,10 +2,10 @@
 
 Zeros among the weights save no time, nor do eight bits: decoded they are floats again, and NumPy multiplies no bytes. Fewer
 units do, once taken out; a student more; most, one that multiplies two vectors. "As written", "prepared": as in benchmark.py.
+Medians of rounds; times faster is the ratio within a round, its quartiles in brackets (half of the rounds lie between them).
 Weights are drawn here. What each of these costs in quality, trained: prune.py, evaluate.py, distill.py.
 
     python examples/faster.py [PRODUCTS [ROUNDS]]        (with matplotlib, also faster.png)
-
 Measured (AMD EPYC 9004, one thread, other work beside it; numpy 2.4.6, 2026-11-25):
                             as written, ms   times faster           prepared, ms   times faster
 original                             21.99    1.00 (1.00 to 1.00)           8.80    1.00 (1.00 to 1.00)

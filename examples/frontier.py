@@ -1,9 +1,8 @@
 """How small can a recommender honestly get? Bytes of files that were loaded and scored, against quality, recipe by recipe.
 
-A family of recipes is a curve over the price of a bit: "same", the model folded, turned, coded; "quarter", of its columns; for
-ids also "retrained", "product" u . i. None is chosen: `tinycompress compress --smallest` does that, by validation. Your data:
-
-    python examples/frontier.py [PATH --history --seeds 3 --columns 32 --hidden 64,32 --lr .002 --epochs 9 --prices .1 --json F]
+A recipe is a curve over the price of a bit. "same": the model folded, turned, coded; "quarter": with a quarter of the columns;
+for ids "retrained", three quarters, and "product", u . i. `tinycompress compress --smallest` chooses, by validation. Your data:
+    python examples/frontier.py [PATH --history --seeds 3 --columns 32 --hidden 64 32 --lr .002 --epochs 20 --prices .1 --json F]
 It prints:
                      bytes    times  kept out  hit rate    NDCG   NDCG less     95 %
     model          on disk  smaller   of file       @10     @10  original's     from       to
@@ -18,6 +17,7 @@ It prints:
     best possible        -        -         -    0.9917  0.7288     +0.0648  +0.0427  +0.0863
 """
 import argparse
+import os
 import tempfile
 from dataclasses import replace
 
@@ -29,32 +29,32 @@ from tinycompress import comparison, evaluation, frontier, problems, recipes, re
 parser = argparse.ArgumentParser()
 parser.add_argument("path", nargs="?")
 parser.add_argument("--history", action="store_true")
-for key, value in {"seeds": 1, "columns": 16, "hidden": "32,16", "lr": 4e-3, "epochs": 6, "prices": ".02,.4", "json": ""}.items():
+for key, value in {"seeds": 1, "columns": 16, "lr": 4e-3, "epochs": 6, "json": os.devnull}.items():
     parser.add_argument(f"--{key}", type=type(value), default=value)
-a, files, rng = parser.parse_args(), {}, np.random.default_rng(0)
+for key, values in {"hidden": [32, 16], "prices": [0.02, 0.4]}.items():
+    parser.add_argument(f"--{key}", type=type(values[0]), default=values, nargs="+")
+a, files, rng, folder = parser.parse_args(), {}, np.random.default_rng(0), tempfile.TemporaryDirectory()
+plan = recipes.Schedule(a.epochs, lr=a.lr)
 if a.path:
     split, negatives = problems.read_split(a.path, rng)
     problem = problems.implicit(a.path, split, negatives, rng, a.history)
 else:
     split, problem = None, problems.shop_problem(shop.make_shop(rng, n_impressions=30_000))
 def models(rng):
-    shape = recipes.architecture_for(problem, a.columns, tuple(map(int, a.hidden.split(","))))
-    original = recipes.train(problem, shape, recipes.Schedule(a.epochs, lr=a.lr), rng)
+    shape, decayed = recipes.architecture_for(problem, a.columns, tuple(a.hidden)), replace(plan, weight_decay=smallest.DECAY)
+    original = recipes.train(problem, shape, plan, rng)
     yield "float32", original, "none"
     yield from ((f"int{bits} per row", recipes.quantize_weights(original, bits), "zlib") for bits in (8, 4))
     for family, some in smallest.families(problem, original).items():
-        decay = recipes.Schedule(a.epochs, lr=a.lr, weight_decay=smallest.DECAY)
-        start = recipes.train(problem, shape, decay, rng) if family == "retrained" else original
-        for price in map(float, a.prices.split(",")):
+        start = recipes.train(problem, shape, decayed, rng) if family == "retrained" else original
+        for price in a.prices:
             yield f"{family}, {price:g}", small_models.make_small(replace(some[0], price=price), start, problem, rng), "smallest"
 for seed in range(max(a.seeds, 1)):  # of the models; all of them are judged on the same lists
     for name, model, codec in models(np.random.default_rng(seed)):
-        with tempfile.TemporaryDirectory() as folder:
-            size, back = comparison.save_model(f"{folder}/m.tcz", model, codec), comparison.load_model(f"{folder}/m.tcz")
+        size, back = comparison.save_model(f"{folder.name}/m", model, codec), comparison.load_model(f"{folder.name}/m")
         files.setdefault(name, []).append((size, evaluation.list_scores(back.params, back.architecture, problem, problem.test)))
 made = {n: (round(np.mean([b for b, _ in f])), frontier.outside(problem), [s for _, s in f]) for n, f in files.items()}
 rows = frontier.size_rows(made | frontier.references(problem, split), problem, frontier.seen_lists(problem, split))
 print(report.to_text(rows))
-if a.json:
-    report.write(a.json, report.to_json(rows))
+report.write(a.json, report.to_json(rows))
 draw("frontier", front(rows, frontier.pareto, xlabel="bytes (at points: price of a bit)", ylabel="NDCG@10"), width=8, height=5)

@@ -3,9 +3,7 @@
 In the synthetic shop a list is what a search showed: 0 skip, 1 click, 2 buy; taste and quality decide, words say little. A judged
 file is cross-validated by query, 5 folds; means of 3 seeds of models read back, 95 % bootstrap intervals over lists. With Chorus'
 Broad_Query_Set_individual_ratings.csv rated_products_min.jsonl.gz (people's grades; 45 s) a ranker knows less than BM25 and adds:
-    126 lists: BM25 .8398; ranker alone .7705, -.069 [-.101, -.036]; BM25 + ranker .8574, +.018 [+.002, +.035], 1,014,793 bytes;
-    BM25 + ranker, int4 .8567, +.017 [+.001, +.035], 157,165 bytes; small, taught, int4 .8504, +.011 [-.005, +.027], 52,236 bytes
-
+BM25 .8398, ranker alone .7705, both .8574, +.018 [+.002, +.035]; int4 .8567, 157,165 bytes of 1,014,793; small, taught: .8504.
     python examples/search.py [JUDGMENTS.csv [PRODUCTS.jsonl.gz]]        (with matplotlib: also search.png)
 It prints:
     119 lists                            bytes  NDCG@10  against BM25
@@ -30,8 +28,10 @@ from tinycompress import comparison, judgments, metrics, ragged, recipes, search
 
 ndcg, size, best, rng, folder = {}, {}, {}, np.random.default_rng, tempfile.TemporaryDirectory()
 if sys.argv[1:]:
-    sys.excepthook = lambda kind, error, trace: print(error, file=sys.stderr)  # a bad file is a line, no traceback
-    judged = judgments.read_judgments(sys.argv[1], texts=judgments.read_product_texts(sys.argv[2]) if sys.argv[2:] else None)
+    try:
+        judged = judgments.read_judgments(sys.argv[1], texts=judgments.read_product_texts(sys.argv[2]) if sys.argv[2:] else None)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
     better, epochs, shapes, n = "BM25 + ranker", 20, ((64,), (16,)), len(judged.queries)
     parts = [part for seed in range(3) for part in search_problems.judged_parts(judged, judgments.folds(rng(seed), n, 5))]
 else:
@@ -43,12 +43,12 @@ for seed, (fields, *lists, numbers) in enumerate(parts):
     for kind in ("ranker alone", "BM25 + ranker"):
         train, test = lists if "BM25" in kind else (ragged.RaggedLists(x.rows, x.relevance, x.lengths) for x in lists)
         models = search.make_rankers(fields, train, rng(seed), *(search.architecture_of(fields, *s) for s in shapes), epochs)
-        models = {name: recipes.Model(*model) for name, *model in (models if kind == better else [next(models)])}
-        models |= {f"{m}, int4": recipes.quantize_weights(models[m], 4) for m in ("whole", "small, taught") if kind == better}
-        for name, model in models.items():
-            key, path = f"{kind}, {name}", f"{folder.name}/model.tcz"
-            size[key] = size.get(key, 0) + comparison.save_model(path, model) / len(parts)
-            scores[key] = search.list_scores(comparison.load_model(path).params, model.architecture, fields, test)
+        models = {f"{kind}, {m}": recipes.Model(*model) for m, *model in (models if kind == better else [next(models)])}
+        again = [f"{kind}, whole", f"{kind}, small, taught"] if kind == better else []
+        models |= {f"{m}, int4": recipes.quantize_weights(models[m], 4) for m in again}
+        for key, model in models.items():
+            size[key] = size.get(key, 0) + comparison.save_model(f"{folder.name}/m", model) / len(parts)
+            scores[key] = search.list_scores(comparison.load_model(f"{folder.name}/m").params, model.architecture, fields, test)
     for name, ranked in scores.items():
         ndcg.setdefault(name, np.zeros(n))[numbers] += search.list_ndcg(ranked, lists[1]) / 3  # NaN: nothing relevant
 gains = {name: metrics.paired_bootstrap(rng(0), (v - ndcg["BM25"])[~np.isnan(v)]) for name, v in ndcg.items()}
@@ -56,5 +56,5 @@ print(f"{np.isfinite(ndcg['BM25']).sum()} lists".ljust(34), "  bytes  NDCG@10  a
 for name, i in gains.items():
     b = f"{size[name]:,.0f}" if name in size else ""
     print(f"{name:33}{b:>9}   {np.nanmean(ndcg[name]):.4f}  {i.mean:+.3f} [{i.low:+.3f}, {i.high:+.3f}]")
-draw("search", bars({"": [(i.low, i.mean, i.high) for i in gains.values()]}, list(gains), 0, dots=True, xlabel="gain in NDCG@10"),
+draw("search", bars({"": [(i.low, i.mean, i.high) for i in gains.values()]}, [*gains], 0, dots=True, xlabel="NDCG@10 - BM25's"),
      bars({"": [size.get(name, np.nan) for name in gains]}, len(gains) * [""], missing="no file", xlabel="bytes"))
