@@ -3,7 +3,7 @@
 In the synthetic shop a list is what a search showed: 0 skip, 1 click, 2 buy; taste and quality decide, words say little. A judged
 file is cross-validated by query, 5 folds; means of 3 seeds of models read back, 95 % bootstrap intervals over lists. With Chorus'
 Broad_Query_Set_individual_ratings.csv rated_products_min.jsonl.gz (people's grades; 45 s) a ranker knows less than BM25 and adds:
-BM25 .8398, ranker alone .7705, both .8574, +.018 [+.002, +.035]; int4 .8567, 157,165 bytes of 1,014,793; small, taught: .8504.
+BM25 .8398, alone .7705, both .8574, +.018 [+.002, +.035]; int4 .8567, 157,165 bytes of 1,014,793; small, taught, int4 .8504.
     python examples/search.py [JUDGMENTS.csv [PRODUCTS.jsonl.gz]]        (with matplotlib: also search.png)
 It prints:
     119 lists                            bytes  NDCG@10  against BM25
