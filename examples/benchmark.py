@@ -6,12 +6,12 @@ Medians of the CPU time of one thread; the sides take turns, and a ratio is that
 
     python examples/benchmark.py [PRODUCTS [ROUNDS]]        (with torch its times too; with matplotlib benchmark.png)
 
-Measured (AMD EPYC 9004, one thread, other work beside it; numpy 2.4.6, torch 2.13.0, 2026-11-25):
+Measured (AMD EPYC 9004, one thread; numpy 2.4.6, torch 2.13.0, 2026-11-25):
                                       ours, ms eager torch, ms   torch / ours (quartiles)
-training step, 256 pairs                  0.72            1.32   1.90 (1.47 to 2.13)
-training step, 4,096 pairs                4.03            4.69   1.12 (1.05 to 1.27)
-ten best of 100,000, as written           22.27           28.00   1.25 (1.22 to 1.29)
-ten best of 100,000, prepared             9.03           12.59   1.41 (1.38 to 1.95)
+training step, 256 pairs                  0.63            1.14    1.86 (1.59 to 2.12)
+training step, 4,096 pairs                3.44            3.71    1.12 (1.02 to 1.19)
+ten best of 100,000, as written           21.00           25.90    1.23 (1.21 to 1.83)
+ten best of 100,000, prepared             8.48           14.08    1.44 (1.34 to 2.38)
 """
 import os
 import sys

@@ -6,15 +6,15 @@ Medians of rounds; times faster is the ratio within a round, its quartiles in br
 Weights are drawn here. What each of these costs in quality, trained: prune.py, evaluate.py, distill.py.
 
     python examples/faster.py [PRODUCTS [ROUNDS]]        (with matplotlib, also faster.png)
-Measured (AMD EPYC 9004, one thread, other work beside it; numpy 2.4.6, 2026-11-25):
+Measured (AMD EPYC 9004, one thread; numpy 2.4.6, 2026-11-25):
                             as written, ms   times faster           prepared, ms   times faster
-original                             21.99    1.00 (1.00 to 1.00)           8.80    1.00 (1.00 to 1.00)
-half the weights zero                22.30    0.99 (0.97 to 1.01)           8.84    1.01 (0.99 to 1.02)
-int8, decoded when loaded            21.88    1.00 (0.99 to 1.01)           8.77    1.00 (0.98 to 1.03)
-half the units taken out             11.49    1.92 (1.89 to 1.94)           3.76    2.33 (2.25 to 2.44)
-student, one layer of 16              3.55    6.25 (6.18 to 6.46)           1.09    8.11 (7.75 to 8.23)
-student, dot product of 8             2.28    9.74 (9.13 to 10.39)           0.38   23.64 (22.49 to 25.11)
-int8, computed in integers           66.87    0.33 (0.33 to 0.34)
+original                             16.18    1.00 (1.00 to 1.00)           7.06    1.00 (1.00 to 1.00)
+half the weights zero                16.21    1.00 (0.99 to 1.00)           7.10    0.99 (0.98 to 1.01)
+int8, decoded when loaded            16.20    1.00 (0.99 to 1.00)           7.03    1.00 (0.99 to 1.01)
+half the units taken out              8.53    1.89 (1.87 to 1.90)           3.32    2.12 (2.08 to 2.16)
+student, one layer of 16              3.27    4.95 (4.89 to 4.98)           1.05    6.73 (6.68 to 6.87)
+student, dot product of 8             2.13    7.70 (7.42 to 7.75)           0.34   21.74 (20.44 to 22.39)
+int8, computed in integers           61.20    0.26 (0.26 to 0.27)
 """
 import time
 
