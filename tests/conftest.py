@@ -2,9 +2,7 @@
 
 import json
 import os
-import pathlib
-import subprocess
-import tempfile
+import resource
 import warnings
 
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -13,7 +11,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import hypothesis
 import numpy as np
 import pytest
-from running import ROOT, start
+from running import ROOT, run
 
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True, database=None)
 hypothesis.settings.load_profile("suite")
@@ -46,15 +44,11 @@ def peers_dir():
 
 
 @pytest.fixture(scope="session")
-def main_job():
+def main_job(tmp_path_factory):
     """`tinycompress compress` with nothing but --json: what it printed, its rows, and the processor seconds it took."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows, out, err = (os.path.join(folder, name) for name in ("rows.json", "out", "err"))
-        with open(out, "w") as stdout, open(err, "w") as stderr:
-            started = start("compress", "--json", rows, stdout=stdout, stderr=stderr)
-            _, status, usage = os.wait4(started.pid, 0)  # of this child alone, whatever else runs
-        started.returncode = os.waitstatus_to_exitcode(status)
-        printed, complaints = (pathlib.Path(path).read_text() for path in (out, err))
-        done = subprocess.CompletedProcess(started.args, started.returncode, printed, complaints)
-        assert done.returncode == 0, done.stderr
-        return done, json.loads(pathlib.Path(rows).read_text()), usage.ru_utime + usage.ru_stime
+    path = tmp_path_factory.mktemp("main") / "rows.json"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run("compress", "--json", str(path))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    return done, json.loads(path.read_text()), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -143,7 +143,6 @@ def ease(x: csr_matrix, strength: float = 500.0, block: int = 1024) -> Array:
 
 
 def _ease_blocks(x: csr_matrix, strength: float, block: int) -> Blocks:
-    x = _checked(x, strength)
     users, items = x.shape
     parts = _parts(items, block)
     if items <= users:
@@ -151,6 +150,7 @@ def _ease_blocks(x: csr_matrix, strength: float, block: int) -> Blocks:
         for part in parts:
             yield part, np.asarray(x @ weights[:, part])
         return
+    x = _checked(x, strength)
     h, by_item = _inverse(x @ x.T, strength), x.tocsc()
     for part in parts:
         some = by_item[:, part]

@@ -38,6 +38,7 @@ def test_what_each_part_bought(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
+    assert "no better than a random order" not in done.stdout, "said of originals that have learned nothing"
     start = next(i for i, line in enumerate(printed) if line.startswith("what each part bought")) + 3
     expected = rows(table.splitlines()[2:])
     got = rows(printed[start : start + len(expected)])
